@@ -1,0 +1,1 @@
+//! The IPO contract: listings, orders, clearing, tokens and settlement

@@ -1,0 +1,1 @@
+//! Hyperledger Fabric's chaincode shim protocol in Rust

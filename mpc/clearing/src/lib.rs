@@ -1,0 +1,1 @@
+//! The auction: its plaintext reference and the secure protocol over the engine

@@ -1,0 +1,1 @@
+//! Demand curves and Pedersen vector commitments to them on P-256

@@ -1,0 +1,61 @@
+//! What can go wrong in a run, and whom this party suspects.
+
+use thiserror::Error as ThisError;
+
+/// A party's index in a session, `0..n`.
+pub type PartyId = usize;
+
+/// Why a run ended without a result. It names the peer or the check; it never carries a secret.
+#[derive(Debug, Clone, PartialEq, Eq, ThisError)]
+#[non_exhaustive]
+pub enum Error {
+    /// A check of the protocol failed. `suspects` is this party's local suspicion: one party, or the set of
+    /// those among whom the protocol cannot tell. It is no ground for a penalty on the ledger.
+    #[error("check '{check}' failed; suspected: {suspects:?}")]
+    CheckFailed {
+        /// The check, by its name in the protocol.
+        check: &'static str,
+        /// Whom this party suspects.
+        suspects: Vec<PartyId>,
+    },
+    /// A peer went silent or its connection broke.
+    #[error("party {peer} was lost at step '{step}': {reason}")]
+    PeerLost {
+        /// The silent peer.
+        peer: PartyId,
+        /// The step at which a message was due.
+        step: &'static str,
+        /// What the transport said.
+        reason: String,
+    },
+    /// A peer's message does not have the form that the step requires.
+    #[error("party {peer} sent a malformed message at step '{step}': {reason}")]
+    Malformed {
+        /// The sender.
+        peer: PartyId,
+        /// The step.
+        step: &'static str,
+        /// What was found and what is allowed.
+        reason: String,
+    },
+    /// More triples, bits or masks were asked for than were preprocessed.
+    #[error("{what} exhausted: {wanted} wanted, {left} left")]
+    Exhausted {
+        /// The kind of preprocessed material.
+        what: &'static str,
+        /// How many were asked for.
+        wanted: usize,
+        /// How many were left.
+        left: usize,
+    },
+    /// A parameter is outside its allowed range.
+    #[error("{parameter} is {found}, allowed is {allowed}")]
+    Parameter {
+        /// The parameter's name.
+        parameter: &'static str,
+        /// What was given.
+        found: String,
+        /// What is allowed.
+        allowed: &'static str,
+    },
+}

@@ -1,0 +1,1 @@
+//! A stand-in for a Fabric network in one process, for tests and for machines without Fabric

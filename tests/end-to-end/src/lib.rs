@@ -1,0 +1,1 @@
+//! Tests of the whole product: contract, sidecars and network together
