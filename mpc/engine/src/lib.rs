@@ -4,6 +4,8 @@
 
 mod error;
 mod gates;
+pub mod transport;
 
 pub use error::{Error, PartyId};
 pub use gates::Gates;
+pub use transport::{Transport, TransportError};
