@@ -9,7 +9,14 @@
 
 mod opaque;
 
-#[allow(missing_docs, unreachable_pub, deprecated, clippy::all, rustdoc::all)]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    deprecated,
+    clippy::all,
+    clippy::pedantic,
+    rustdoc::all
+)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 }
