@@ -1,0 +1,747 @@
+//! The listing: its terms, its status and what moves it, its outcome.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use order_commitments::{
+    AllocationRule, Lots, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS, OrderRules, PriceGrid,
+};
+use serde::{Deserialize, Serialize};
+
+use super::roster::SidecarEntry;
+use crate::error::ContractError;
+use crate::identifier::{ListingId, MspId, Symbol};
+use crate::moment::Moment;
+use crate::token::MAX_AMOUNT;
+
+/// The longest category, characters.
+pub const MAX_CATEGORY: usize = 64;
+/// The longest description, characters.
+pub const MAX_DESCRIPTION: usize = 1_000;
+/// The most price levels that the clearing may probe side by side.
+pub const MAX_FAN_OUT: u16 = 64;
+/// How many are probed side by side where the seller does not say.
+pub const DEFAULT_FAN_OUT: u16 = 3;
+
+/// The argument of `CreateListing`: JSON with exactly these fields.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Proposal {
+    id: ListingId,
+    symbol: Symbol,
+    category: String,
+    description: String,
+    shares: u64,
+    lot_size: u64,
+    price: PriceGrid,
+    opens_at: Moment,
+    closes_at: Moment,
+    allocation: AllocationRule,
+    min_subscription: u64,
+    max_order: Option<u64>,
+    fan_out: Option<u16>,
+    settlement_deadline: Moment,
+    cash_token: Symbol,
+    brokers: Vec<MspId>,
+}
+
+/// What the seller offers. Made only by [`Terms::new`], so that what is stored was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Terms {
+    /// The listing's id.
+    pub id: ListingId,
+    /// The shares' token.
+    pub symbol: Symbol,
+    /// Such as `Series A`.
+    pub category: String,
+    /// For people.
+    pub description: String,
+    /// Shares for sale, a multiple of the lot.
+    pub shares: u64,
+    /// Shares in a lot.
+    pub lot_size: u64,
+    /// The price levels, minor units of the cash token.
+    pub price: PriceGrid,
+    /// When orders are taken from.
+    pub opens_at: Moment,
+    /// When orders are no longer taken; the seller may close earlier.
+    pub closes_at: Moment,
+    /// How shares are allotted when too many are wanted.
+    pub allocation: AllocationRule,
+    /// The least number of shares to be sold, a multiple of the lot; with less demand the listing fails.
+    pub min_subscription: u64,
+    /// The largest order, shares.
+    pub max_order: u64,
+    /// How many price levels the clearing probes side by side.
+    pub fan_out: u16,
+    /// After this moment a broker gets its escrow back and an unpaid allocation may be declared in default.
+    pub settlement_deadline: Moment,
+    /// The token in which the shares are paid.
+    pub cash_token: Symbol,
+    /// Who sells: the organisation that created the listing.
+    pub seller: MspId,
+    /// Who may order, in ascending order.
+    pub brokers: BTreeSet<MspId>,
+}
+
+impl Terms {
+    /// Checks a proposal. `seller` is the caller's organisation, `now` the transaction's time.
+    ///
+    /// # Errors
+    /// [`ContractError::BadArgument`], naming the field.
+    pub fn new(proposal: Proposal, seller: MspId, now: Moment) -> Result<Self, ContractError> {
+        text("category", &proposal.category, MAX_CATEGORY)?;
+        text("description", &proposal.description, MAX_DESCRIPTION)?;
+        let Proposal {
+            shares,
+            lot_size,
+            price,
+            ..
+        } = proposal;
+        if lot_size == 0 {
+            return Err(refuse("lotSize", lot_size, "1 or more"));
+        }
+        let lots = shares / lot_size;
+        if shares == 0 || !shares.is_multiple_of(lot_size) || lots > MAX_LOTS {
+            let allowed = format!("1 to {MAX_LOTS} lots of {lot_size}");
+            return Err(refuse("shares", shares, allowed));
+        }
+        let most = u128::from(price.max()) * u128::from(shares);
+        if most > u128::from(MAX_AMOUNT) {
+            let allowed = format!("at most {MAX_AMOUNT} in all");
+            return Err(refuse(
+                "price.max",
+                format_args!("{} times {shares} shares = {most}", price.max()),
+                allowed,
+            ));
+        }
+        let max_order = proposal.max_order.unwrap_or(shares);
+        if max_order > shares || OrderRules::new(price, lot_size, max_order).is_err() {
+            let allowed = format!("a multiple of lotSize ({lot_size}), at most shares ({shares})");
+            return Err(refuse("maxOrder", max_order, allowed));
+        }
+        let min_subscription = proposal.min_subscription;
+        if min_subscription > shares || !min_subscription.is_multiple_of(lot_size) {
+            let allowed = format!("0, or a multiple of lotSize ({lot_size}), at most shares ({shares})");
+            return Err(refuse("minSubscription", min_subscription, allowed));
+        }
+        let fan_out = proposal.fan_out.unwrap_or(DEFAULT_FAN_OUT);
+        if !(1..=MAX_FAN_OUT).contains(&fan_out) {
+            return Err(refuse("fanOut", fan_out, format!("1 to {MAX_FAN_OUT}")));
+        }
+        if proposal.closes_at <= proposal.opens_at {
+            return Err(refuse(
+                "closesAt",
+                proposal.closes_at,
+                format!("after opensAt ({})", proposal.opens_at),
+            ));
+        }
+        if proposal.closes_at <= now {
+            return Err(refuse(
+                "closesAt",
+                proposal.closes_at,
+                format!("after the transaction's time ({now})"),
+            ));
+        }
+        if proposal.settlement_deadline <= proposal.closes_at {
+            let allowed = format!("after closesAt ({})", proposal.closes_at);
+            return Err(refuse(
+                "settlementDeadline",
+                proposal.settlement_deadline,
+                allowed,
+            ));
+        }
+        if proposal.cash_token == proposal.symbol {
+            return Err(refuse(
+                "cashToken",
+                &proposal.cash_token,
+                "another token than symbol",
+            ));
+        }
+        let brokers = distinct_brokers(&proposal.brokers)?;
+        let terms = Self {
+            id: proposal.id,
+            symbol: proposal.symbol,
+            category: proposal.category,
+            description: proposal.description,
+            shares,
+            lot_size,
+            price,
+            opens_at: proposal.opens_at,
+            closes_at: proposal.closes_at,
+            allocation: proposal.allocation,
+            min_subscription,
+            max_order,
+            fan_out,
+            settlement_deadline: proposal.settlement_deadline,
+            cash_token: proposal.cash_token,
+            seller,
+            brokers,
+        };
+        let participants = terms.participants().len();
+        if !(MIN_PARTICIPANTS..=MAX_PARTICIPANTS).contains(&participants) {
+            let allowed =
+                format!("{MIN_PARTICIPANTS} to {MAX_PARTICIPANTS} participants, the seller among them");
+            return Err(refuse(
+                "brokers",
+                format_args!("{participants} participants"),
+                allowed,
+            ));
+        }
+        Ok(terms)
+    }
+
+    /// The parties of the clearing, in ascending order: the seller and the brokers.
+    #[must_use]
+    pub fn participants(&self) -> BTreeSet<MspId> {
+        let mut participants = self.brokers.clone();
+        participants.insert(self.seller.clone());
+        participants
+    }
+
+    /// Lots for sale.
+    #[must_use]
+    pub fn lots(&self) -> Lots {
+        self.shares / self.lot_size
+    }
+
+    /// What an order has to obey.
+    ///
+    /// # Errors
+    /// [`ContractError::UnreadableRecord`] when the stored terms are not such as [`Terms::new`] makes.
+    pub fn order_rules(&self) -> Result<OrderRules, ContractError> {
+        OrderRules::new(self.price, self.lot_size, self.max_order).map_err(|error| {
+            ContractError::UnreadableRecord {
+                key: format!("listing {}", self.id),
+                reason: error.to_string(),
+            }
+        })
+    }
+}
+
+fn refuse(field: &str, found: impl ToString, allowed: impl Into<String>) -> ContractError {
+    ContractError::argument(format!("listing.{field}"), found, allowed)
+}
+
+fn text(field: &str, value: &str, most: usize) -> Result<(), ContractError> {
+    let length = value.chars().count();
+    if length == 0 || length > most || value.chars().any(char::is_control) {
+        let allowed = format!("1 to {most} characters, none of them a control character");
+        return Err(refuse(field, format_args!("{value:?}"), allowed));
+    }
+    Ok(())
+}
+
+fn distinct_brokers(brokers: &[MspId]) -> Result<BTreeSet<MspId>, ContractError> {
+    let mut distinct = BTreeSet::new();
+    for (index, broker) in brokers.iter().enumerate() {
+        if !distinct.insert(broker.clone()) {
+            return Err(refuse(
+                &format!("brokers[{index}]"),
+                format_args!("{broker} a second time"),
+                "each broker once",
+            ));
+        }
+    }
+    if distinct.is_empty() {
+        return Err(refuse("brokers", "none", "at least one organisation"));
+    }
+    Ok(distinct)
+}
+
+/// Where a listing stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Open for orders between its times.
+    Available,
+    /// No order is taken, the books are about to be frozen.
+    Closed,
+    /// The books are frozen; the sidecars compute.
+    Frozen,
+    /// The clearing price and the allocations are recorded.
+    Sold,
+    /// The demand did not reach the minimum subscription.
+    Failed,
+    /// The seller took it back before the freeze.
+    Withdrawn,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Available => "available",
+            Self::Closed => "closed",
+            Self::Frozen => "frozen",
+            Self::Sold => "sold",
+            Self::Failed => "failed",
+            Self::Withdrawn => "withdrawn",
+        })
+    }
+}
+
+/// What moves a listing from one status to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Move {
+    /// `CloseListing`.
+    Close,
+    /// `FreezeBooks`.
+    Freeze,
+    /// `SellListing` with a sale.
+    Sell,
+    /// `SellListing` without one.
+    Fail,
+    /// `WithdrawListing`.
+    Withdraw,
+}
+
+impl Move {
+    /// The function that makes the move.
+    #[must_use]
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::Close => "CloseListing",
+            Self::Freeze => "FreezeBooks",
+            Self::Sell | Self::Fail => "SellListing",
+            Self::Withdraw => "WithdrawListing",
+        }
+    }
+
+    fn allowed(self) -> &'static str {
+        match self {
+            Self::Close => "available",
+            Self::Freeze => "closed",
+            Self::Sell | Self::Fail => "frozen",
+            Self::Withdraw => "available, closed",
+        }
+    }
+
+    /// The status after the move, if `from` allows it. No status that ends a listing allows any.
+    #[must_use]
+    pub fn from(self, from: Status) -> Option<Status> {
+        match (self, from) {
+            (Self::Close, Status::Available) => Some(Status::Closed),
+            (Self::Freeze, Status::Closed) => Some(Status::Frozen),
+            (Self::Sell, Status::Frozen) => Some(Status::Sold),
+            (Self::Fail, Status::Frozen) => Some(Status::Failed),
+            (Self::Withdraw, Status::Available | Status::Closed) => Some(Status::Withdrawn),
+            _ => None,
+        }
+    }
+}
+
+/// What the clearing computes on, fixed by `FreezeBooks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Clearing {
+    /// The version of commitments, digests and the sidecars' protocol.
+    pub protocol_version: u16,
+    /// SHA-256 over everything the clearing depends on, 64 hexadecimal digits.
+    pub session_id: String,
+    /// The participants' sidecars as they were registered at the freeze, ascending by organisation.
+    pub sidecars: Vec<SidecarEntry>,
+}
+
+/// What one organisation got.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Allocation {
+    /// The organisation.
+    pub msp: MspId,
+    /// Shares.
+    pub quantity: u64,
+}
+
+/// The public outcome: nothing more is learnt of the demand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// The price that all pay, minor units; none when the listing failed.
+    pub clearing_price: Option<u64>,
+    /// Shares sold.
+    pub sold: u64,
+    /// Every participant's part, ascending by organisation.
+    pub allocations: Vec<Allocation>,
+}
+
+/// The record behind the `listing` key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    /// What is offered.
+    #[serde(flatten)]
+    pub terms: Terms,
+    /// Where it stands.
+    pub status: Status,
+    /// Set from the freeze on.
+    pub clearing: Option<Clearing>,
+    /// Set once sold or failed.
+    pub outcome: Option<Outcome>,
+}
+
+impl Listing {
+    /// A listing that has just been created.
+    #[must_use]
+    pub fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            status: Status::Available,
+            clearing: None,
+            outcome: None,
+        }
+    }
+
+    /// Moves the listing on.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongState`] when its status does not allow the move.
+    pub fn advance(&mut self, step: Move) -> Result<(), ContractError> {
+        self.status = step
+            .from(self.status)
+            .ok_or_else(|| self.wrong_state(step.function(), step.allowed()))?;
+        Ok(())
+    }
+
+    /// The refusal of a function that this listing's status does not allow.
+    #[must_use]
+    pub fn wrong_state(&self, function: &'static str, allowed: &'static str) -> ContractError {
+        ContractError::WrongState {
+            function,
+            listing: self.terms.id.to_string(),
+            status: self.status,
+            allowed,
+        }
+    }
+
+    /// Requires that orders may be placed or changed at `now`.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongState`], [`ContractError::TooEarly`] or [`ContractError::TooLate`].
+    pub fn require_taking_orders(&self, function: &'static str, now: Moment) -> Result<(), ContractError> {
+        let Terms {
+            id,
+            opens_at,
+            closes_at,
+            ..
+        } = &self.terms;
+        if self.status != Status::Available {
+            return Err(self.wrong_state(function, "available"));
+        }
+        if now < *opens_at {
+            return Err(ContractError::TooEarly {
+                listing: id.to_string(),
+                opens_at: *opens_at,
+                now,
+            });
+        }
+        if now >= *closes_at {
+            return Err(ContractError::TooLate {
+                listing: id.to_string(),
+                closes_at: *closes_at,
+                now,
+            });
+        }
+        Ok(())
+    }
+
+    /// Requires that the caller's organisation is a broker of this listing.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongRole`].
+    pub fn require_broker(&self, function: &'static str, caller: &MspId) -> Result<(), ContractError> {
+        if self.terms.brokers.contains(caller) {
+            return Ok(());
+        }
+        Err(wrong_role(
+            function,
+            caller,
+            format!("the brokers of listing {}", self.terms.id),
+        ))
+    }
+
+    /// Requires that the caller's organisation sells this listing.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongRole`].
+    pub fn require_seller(&self, function: &'static str, caller: &MspId) -> Result<(), ContractError> {
+        if self.terms.seller == *caller {
+            return Ok(());
+        }
+        Err(wrong_role(
+            function,
+            caller,
+            format!("{}, the seller of listing {}", self.terms.seller, self.terms.id),
+        ))
+    }
+
+    /// Requires that the caller's organisation takes part in this listing.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongRole`].
+    pub fn require_participant(&self, function: &'static str, caller: &MspId) -> Result<(), ContractError> {
+        if self.terms.seller == *caller || self.terms.brokers.contains(caller) {
+            return Ok(());
+        }
+        Err(wrong_role(
+            function,
+            caller,
+            format!("the participants of listing {}", self.terms.id),
+        ))
+    }
+
+    /// What was fixed at the freeze.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongState`] before the freeze.
+    pub fn clearing(&self, function: &'static str) -> Result<&Clearing, ContractError> {
+        self.clearing
+            .as_ref()
+            .ok_or_else(|| self.wrong_state(function, "frozen, sold, failed"))
+    }
+
+    /// The price and what `msp` was allotted, shares, of a listing that is sold.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongState`] unless it is sold; [`ContractError::WrongRole`] when `msp` takes no part in it.
+    pub fn sold_to(&self, function: &'static str, msp: &MspId) -> Result<(u64, u64), ContractError> {
+        let wrong_state = || self.wrong_state(function, "sold");
+        if self.status != Status::Sold {
+            return Err(wrong_state());
+        }
+        let outcome = self.outcome.as_ref().ok_or_else(wrong_state)?;
+        let price = outcome.clearing_price.ok_or_else(wrong_state)?;
+        let allocation = outcome
+            .allocations
+            .iter()
+            .find(|allocation| allocation.msp == *msp);
+        let allocation = allocation.ok_or_else(|| {
+            wrong_role(
+                function,
+                msp,
+                format!("the participants of listing {}", self.terms.id),
+            )
+        })?;
+        Ok((price, allocation.quantity))
+    }
+}
+
+fn wrong_role(function: &'static str, caller: &MspId, allowed: String) -> ContractError {
+    ContractError::WrongRole {
+        function,
+        caller: caller.to_string(),
+        allowed,
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::record;
+
+    pub(crate) fn proposal() -> Value {
+        json!({
+            "id": "Estatia", "symbol": "EST", "category": "Series A", "description": "Estates", "shares": 25_000,
+            "lotSize": 10, "price": {"min": 500, "max": 1000, "tick": 100},
+            "opensAt": "2027-03-01T09:00:00Z", "closesAt": "2027-03-01T17:00:00Z", "allocation": "price-priority",
+            "minSubscription": 5_000, "settlementDeadline": "2027-03-03T17:00:00Z", "cashToken": "USD",
+            "brokers": ["BrokerBMSP", "BrokerAMSP"],
+        })
+    }
+
+    fn at(text: &str) -> Moment {
+        Moment::parse(text).unwrap()
+    }
+
+    pub(crate) fn make(proposal: Value) -> Result<Terms, String> {
+        let proposal: Proposal = serde_json::from_value(proposal).map_err(|error| error.to_string())?;
+        let seller = MspId::parse("msp", "USBankMSP").unwrap();
+        Terms::new(proposal, seller, at("2027-02-01T00:00:00Z")).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn terms() -> Terms {
+        make(proposal()).unwrap()
+    }
+
+    fn msp(id: &str) -> MspId {
+        MspId::parse("msp", id).unwrap()
+    }
+
+    #[test]
+    fn defaults_and_order() {
+        let terms = terms();
+        assert_eq!(
+            (terms.max_order, terms.fan_out, terms.lots()),
+            (25_000, DEFAULT_FAN_OUT, 2_500)
+        );
+        let participants: Vec<_> = terms.participants().into_iter().map(String::from).collect();
+        assert_eq!(participants, ["BrokerAMSP", "BrokerBMSP", "USBankMSP"]);
+    }
+
+    #[test]
+    fn each_bad_field_is_named_with_what_came() {
+        let many: Vec<_> = (0..17).map(|n| format!("B{n}")).collect();
+        for (field, value, found) in [
+            ("id", json!("a b"), "a b"),
+            ("symbol", json!(""), "\"\""),
+            ("category", json!(""), "category"),
+            ("category", json!("x".repeat(65)), "category"),
+            ("description", json!("a\nb"), "description"),
+            ("shares", json!(0), "found 0"),
+            ("shares", json!(25_001), "25001"),
+            ("shares", json!(-1), "-1"),
+            ("shares", json!(42_949_672_960_u64), "42949672960"),
+            ("lotSize", json!(0), "found 0"),
+            ("price", json!({"min": 500, "max": 1050, "tick": 100}), "1050"),
+            (
+                "price",
+                json!({"min": 500, "max": 1000, "tick": 0}),
+                "price.tick is 0",
+            ),
+            ("price", json!({"min": 1, "max": 1025, "tick": 1}), "1025 levels"),
+            (
+                "price",
+                json!({"min": 1_000_000_000_000_u64, "max": 1_000_000_000_000_u64, "tick": 1}),
+                "25000000000000000",
+            ),
+            ("opensAt", json!("2027-03-01T17:00:00Z"), "closesAt"),
+            ("opensAt", json!("noon"), "noon"),
+            ("closesAt", json!("2027-01-01T00:00:00Z"), "2027-01-01T00:00:00Z"),
+            (
+                "settlementDeadline",
+                json!("2027-03-01T17:00:00Z"),
+                "settlementDeadline",
+            ),
+            ("allocation", json!("lottery"), "lottery"),
+            ("minSubscription", json!(25_010), "25010"),
+            ("minSubscription", json!(5), "minSubscription"),
+            ("maxOrder", json!(25_010), "25010"),
+            ("maxOrder", json!(0), "maxOrder"),
+            ("maxOrder", json!(15), "maxOrder"),
+            ("fanOut", json!(0), "fanOut"),
+            ("fanOut", json!(65), "fanOut"),
+            ("cashToken", json!("EST"), "cashToken"),
+            ("brokers", json!([]), "brokers"),
+            ("brokers", json!(["USBankMSP"]), "1 participants"),
+            ("brokers", json!(many), "18 participants"),
+            ("brokers", json!(["A", "B", "A"]), "brokers[2]"),
+            ("brokers", json!(["A", "b c"]), "b c"),
+            ("colour", json!("red"), "unknown field `colour`"),
+        ] {
+            let mut bad = proposal();
+            bad[field] = value;
+            let message = make(bad).unwrap_err();
+            assert!(message.contains(found), "{field}: {message}");
+        }
+    }
+
+    #[test]
+    fn each_missing_field_is_named() {
+        let whole = proposal();
+        for field in whole.as_object().unwrap().keys() {
+            let mut part = whole.clone();
+            part.as_object_mut().unwrap().remove(field);
+            let message = make(part).unwrap_err();
+            assert!(message.contains(&format!("missing field `{field}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_stored_listing_is_read_again_whatever_the_order_of_its_fields() {
+        let listing = Listing::new(terms());
+        let bytes = record::encode("listing Estatia", &listing).unwrap();
+        assert!(bytes.starts_with(br#"{"version":1,"id":"Estatia""#));
+        // A JSON value keeps its fields sorted, as a state database may.
+        let sorted: Value = serde_json::from_slice(&bytes).unwrap();
+        let sorted = serde_json::to_vec(&sorted).unwrap();
+        assert_eq!(
+            record::decode::<Listing>("listing Estatia", &sorted).unwrap(),
+            listing
+        );
+        let newer = String::from_utf8(bytes)
+            .unwrap()
+            .replacen("\"version\":1", "\"version\":2", 1);
+        let error = record::decode::<Listing>("listing Estatia", newer.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("version 2"), "{error}");
+    }
+
+    #[test]
+    fn orders_are_taken_between_the_times_only() {
+        let mut listing = Listing::new(terms());
+        let code = |listing: &Listing, now| {
+            listing
+                .require_taking_orders("SubmitOrder", at(now))
+                .err()
+                .map(|e| e.code())
+        };
+        assert_eq!(code(&listing, "2027-03-01T08:59:59.999Z"), Some("TOO_EARLY"));
+        assert_eq!(code(&listing, "2027-03-01T09:00:00Z"), None);
+        assert_eq!(code(&listing, "2027-03-01T16:59:59.999Z"), None);
+        assert_eq!(code(&listing, "2027-03-01T17:00:00Z"), Some("TOO_LATE"));
+        listing.advance(Move::Close).unwrap();
+        assert_eq!(code(&listing, "2027-03-01T10:00:00Z"), Some("WRONG_STATE"));
+    }
+
+    #[test]
+    fn roles_are_those_of_the_terms() {
+        let listing = Listing::new(terms());
+        for (id, broker, seller) in [
+            ("BrokerAMSP", true, false),
+            ("USBankMSP", false, true),
+            ("OtherMSP", false, false),
+        ] {
+            assert_eq!(listing.require_broker("f", &msp(id)).is_ok(), broker);
+            assert_eq!(listing.require_seller("f", &msp(id)).is_ok(), seller);
+            assert_eq!(
+                listing.require_participant("f", &msp(id)).is_ok(),
+                broker || seller
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_listing_only_moves_along_its_state_machine(steps in prop::collection::vec(0usize..5, 0..20)) {
+            const MOVES: [Move; 5] = [Move::Close, Move::Freeze, Move::Sell, Move::Fail, Move::Withdraw];
+            let mut listing = Listing::new(terms());
+            let mut trace = vec![listing.status];
+            for step in steps {
+                let before = listing.clone();
+                match listing.advance(MOVES[step]) {
+                    Ok(()) => trace.push(listing.status),
+                    Err(error) => {
+                        prop_assert_eq!(error.code(), "WRONG_STATE");
+                        prop_assert_eq!(&listing, &before);
+                    }
+                }
+            }
+            // Every path is a prefix of one of these four.
+            use Status::{Available, Closed, Failed, Frozen, Sold, Withdrawn};
+            let paths: [&[Status]; 4] = [
+                &[Available, Withdrawn], &[Available, Closed, Withdrawn],
+                &[Available, Closed, Frozen, Sold], &[Available, Closed, Frozen, Failed],
+            ];
+            prop_assert!(paths.iter().any(|path| path.starts_with(&trace)), "{:?}", trace);
+        }
+
+        #[test]
+        fn no_accepted_terms_can_overflow_a_payment(
+            shares in 1u64..1 << 40, lot in 1u64..1000, min in 1u64..1 << 40, steps in 0u64..1024, tick in 1u64..1 << 30,
+        ) {
+            let mut offered = proposal();
+            offered["shares"] = json!(shares / lot * lot);
+            offered["lotSize"] = json!(lot);
+            offered["minSubscription"] = json!(0);
+            offered["price"] = json!({"min": min, "max": min + steps * tick, "tick": tick});
+            if let Ok(terms) = make(offered) {
+                prop_assert!(crate::token::cost(terms.price.max(), terms.shares).is_ok());
+                prop_assert!(terms.lots() <= MAX_LOTS);
+            }
+        }
+    }
+}
