@@ -6,7 +6,7 @@ use std::{env, fs, io};
 
 /// Messages that may carry arguments, transient data, state or another secret; `src/opaque.rs` gives them a `Debug` that
 /// shows none of it.
-const OPAQUE: [&str; 17] = [
+const OPAQUE: [&str; 20] = [
     ".protos.ChaincodeInput",
     ".protos.ChaincodeMessage",
     ".protos.ChaincodeProposalPayload",
@@ -24,6 +24,9 @@ const OPAQUE: [&str; 17] = [
     ".rwset.CollectionPvtReadWriteSet",
     ".gateway.SubmitRequest",
     ".common.Payload",
+    ".ipo.sidecar.v1.Opening",
+    ".ipo.sidecar.v1.Step",
+    ".ipo.sidecar.v1.Chunk",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,7 +1,8 @@
 //! Fabric's wire interface, as far as the project uses it, and the sidecar's own.
 //!
 //! One module a protobuf package, named as the package is: [`common`], [`msp`], [`protos`] (the peer's), [`rwset`],
-//! [`kvrwset`], [`queryresult`], [`gateway`], [`orderer`]. Messages, field numbers, enum values and gRPC paths are those that
+//! [`kvrwset`], [`queryresult`], [`gateway`], [`orderer`];
+//! the sidecar's own is [`ipo::sidecar::v1`]. Messages, field numbers, enum values and gRPC paths are those that
 //! Fabric publishes (`fabric-protos`); `tests/published.rs` compares them all. Maps are ordered, so that an encoding depends
 //! on nothing but its content.
 //!

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
+use crate::ipo::sidecar::v1 as sidecar;
 use crate::{common, gateway, kvrwset, protos, queryresult, rwset};
 
 macro_rules! opaque {
@@ -31,6 +32,9 @@ opaque! {
     rwset::CollectionPvtReadWriteSet => "CollectionPvtReadWriteSet", collection_name;
     gateway::SubmitRequest => "SubmitRequest", transaction_id, channel_id;
     common::Payload => "Payload";
+    sidecar::Opening => "Opening", order_id;
+    sidecar::Step => "Step";
+    sidecar::Chunk => "Chunk", more;
 }
 
 impl Debug for protos::ChaincodeMessage {
