@@ -106,20 +106,20 @@ fn primitives(c: &mut Criterion) {
     });
     let mut prg = Prg::new(Block::from_bytes([9; 16]), 0);
     group.bench_function("generator, 4,096 blocks", |b| {
-        b.iter(|| prg.fill_blocks(black_box(&mut blocks)))
+        b.iter(|| prg.fill_blocks(black_box(&mut blocks)));
     });
     let power = PowerHash::new(Block::from_bytes([11; 16]));
     group.bench_function("universal hash, 4,096 blocks", |b| {
-        b.iter(|| power.hash(black_box(&blocks)))
+        b.iter(|| power.hash(black_box(&blocks)));
     });
     group.throughput(Throughput::Elements(1));
     let (x, y) = (Block::from_bytes([13; 16]), Block::from_bytes([17; 16]));
     group.bench_function("GF(2^128) product", |b| {
-        b.iter(|| gf128::mul(black_box(x), black_box(y)))
+        b.iter(|| gf128::mul(black_box(x), black_box(y)));
     });
     let mut square = [x; 128];
     group.bench_function("128 x 128 transposition", |b| {
-        b.iter(|| transpose128(black_box(&mut square)))
+        b.iter(|| transpose128(black_box(&mut square)));
     });
     group.finish();
 }

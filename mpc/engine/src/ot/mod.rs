@@ -18,11 +18,11 @@
 //! # What the protocol does
 //!
 //! SoftSpokenOT (Roy, ePrint 2022/192) with the repetition code over GF(2^4). Setup: a base OT for each bit of
-//! Delta ([`base`]), with the bits' complements as choices, gives the sender all leaves but one of each of 32 trees
-//! of 16 seeds ([`pprf`]). A batch of `n` correlated OTs: the seeds' streams give each tree's part of 128 bit columns
-//! ([`vole`], figure 7 of the paper); the receiver sends for each tree the difference of its sum of streams and its
+//! Delta (`base`), with the bits' complements as choices, gives the sender all leaves but one of each of 32 trees
+//! of 16 seeds (`pprf`). A batch of `n` correlated OTs: the seeds' streams give each tree's part of 128 bit columns
+//! (`vole`, figure 7 of the paper); the receiver sends for each tree the difference of its sum of streams and its
 //! choice bits, `n / 8` bytes a tree, 4 bytes an OT in all (figure 8, with a code of dimension one). Transposed,
-//! the columns are the `t_i` and `q_i` ([`columns`]). They are handed out as they are, not hashed.
+//! the columns are the `t_i` and `q_i` (`columns`). They are handed out as they are, not hashed.
 //!
 //! # Why it is sound
 //!
@@ -49,7 +49,7 @@
 //! - Choice bits are the receiver's input, so each tree has a correction (the paper's first tree has none, which
 //!   makes choice bits random).
 //! - The hash has 128 bits of output whatever the batch's size, where two stages with 64 would do: 2 KiB a batch.
-//! - The seed trees use SHA-256 and one check for all (see [`pprf`]); the base OTs are Masny and Rindal's.
+//! - The seed trees use SHA-256 and one check for all (see `pprf`); the base OTs are Masny and Rindal's.
 //! - The OTs come out correlated, so the paper's last step, hashing, is left to whoever needs it ([`crate::hash`]).
 
 mod base;
