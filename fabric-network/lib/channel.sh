@@ -121,7 +121,7 @@ orderer_has_channel() {
 join_orderers() {
     local i
     for i in $(orderer_numbers); do
-        wait_until 60 "orderer$i: answer on its admin port" orderer_admin "$i" list
+        wait_for_process "$(orderer_node "$i")" 60 "answer on its admin port" orderer_admin "$i" list
         orderer_has_channel "$i" ||
             orderer_admin "$i" join --channelID "${SETTING[channel]}" --config-block "$(genesis_block)" |
             grep -q '^Status: 201' || fail "orderer$i cannot join channel ${SETTING[channel]}; see scripts/network logs orderer$i"
@@ -152,7 +152,7 @@ join_peer() {
     local node port
     node=$(peer_node "$1" "$2")
     port=$(peer_operations_port "$1" "$2")
-    wait_until 60 "$node: ready" curl -sf -m 2 "http://127.0.0.1:$port/healthz"
+    wait_for_process "$node" 60 "ready" curl -sf -m 2 "http://127.0.0.1:$port/healthz"
     # shellcheck source=/dev/null
     . "$(peer_environment "$node")"
     if "${BIN}peer" channel list 2>/dev/null | grep -qxF "${SETTING[channel]}"; then return; fi
@@ -165,7 +165,7 @@ wait_for_gossip() {
     local organisation p
     for organisation in "${ORGANISATIONS[@]}"; do
         for p in $(peer_numbers); do
-            wait_until 60 "$(peer_node "$organisation" "$p"): gossip with all other peers" peer_knows_all "$organisation" "$p"
+            wait_for_process "$(peer_node "$organisation" "$p")" 60 "gossip with all other peers" peer_knows_all "$organisation" "$p"
         done
     done
 }

@@ -1,6 +1,8 @@
 # Long-running processes of a network: each has a directory RUN/processes/NAME with `start` (a script that sets the
-# environment and becomes the program), `log`, and while it runs `pid`: process id, its start time, its program.
-# The three together tell whether a process is the one that was started here; nothing else is ever signalled.
+# environment and becomes the program), `log`, and while it runs `pid`: process id and start time.
+#
+# A process counts as ours if it has that id and that start time and carries the mark that it was started with; nothing
+# else is ever signalled, so a stale pid file is harmless.
 # shellcheck shell=bash
 
 process_directory() { echo "$RUN/processes/$1"; }
@@ -20,47 +22,43 @@ describe_process() {
         printf ' %q' "$@"
         echo
     } >"$directory/start"
-    printf '%s\n' "$(realpath "$(type -P "$1")")" >"$directory/program"
 }
 
 # Field 22 of /proc/PID/stat; the second, in parentheses, may hold anything.
 start_time() {
-    local stat
+    local stat fields
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
-    stat=${stat##*) }
-    local fields
-    read -ra fields <<<"$stat"
+    read -ra fields <<<"${stat##*) }"
     echo "${fields[19]}"
 }
 
+carries_mark() { grep -qzxF "IPO_NETWORK_PROCESS=$(process_directory "$2")" "/proc/$1/environ" 2>/dev/null; }
+
 # Prints the process id if NAME runs.
 running() {
-    local pid started program
-    { read -r pid started program <"$(process_directory "$1")/pid"; } 2>/dev/null || return 1
-    [[ $(start_time "$pid") == "$started" && $(readlink "/proc/$pid/exe") == "$program"* ]] 2>/dev/null || return 1
+    local pid started
+    { read -r pid started <"$(process_directory "$1")/pid"; } 2>/dev/null || return 1
+    [[ $(start_time "$pid") == "$started" ]] && carries_mark "$pid" "$1" || return 1
     echo "$pid"
 }
 
-# start_process NAME PORT... : refuses when somebody else listens on a port (on this machine).
+# start_process NAME [PORT...] : refuses when somebody else listens on one of these ports of this machine.
 start_process() {
-    local name=$1 directory pid program port
+    local name=$1 directory pid port
     shift
     if running "$name" >/dev/null; then return; fi
     for port in "$@"; do
         if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-            fail "$name: another process listens on port $port; take another --base-port or end it"
+            fail "$name: another process listens on port $port; end it, or take another --base-port"
         fi
     done
     directory=$(process_directory "$name")
-    read -r program <"$directory/program"
     # Descriptor 9 is the network's lock: a daemon must not inherit it.
-    setsid bash "$directory/start" >>"$directory/log" 2>&1 </dev/null 9>&- &
+    IPO_NETWORK_PROCESS=$directory setsid bash "$directory/start" >>"$directory/log" 2>&1 </dev/null 9>&- &
     pid=$!
-    printf '%s %s %s\n' "$pid" "$(start_time "$pid")" "$program" >"$directory/pid"
-    until [[ $(readlink "/proc/$pid/exe" 2>/dev/null) == "$program" ]]; do
-        kill -0 "$pid" 2>/dev/null || fail "$name did not start; the end of $directory/log:
-$(tail -n 5 "$directory/log")"
-        sleep 0.02
+    printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$directory/pid"
+    until carries_mark "$pid" "$name"; do
+        kill -0 "$pid" 2>/dev/null || fail_as_ended "$name"
     done
     disown "$pid"
 }
@@ -82,12 +80,19 @@ stop_process() {
     rm -f "$(process_directory "$name")/pid"
 }
 
-# fail_if_ended NAME... : for a wait that would otherwise not notice.
-fail_if_ended() {
-    local name
-    for name in "$@"; do
-        running "$name" >/dev/null || fail "$name ended; the end of its log, $(process_directory "$name")/log:
-$(tail -n 5 "$(process_directory "$name")/log")"
+fail_as_ended() {
+    fail "$1 ended; the end of its log, $(process_directory "$1")/log:
+$(tail -n 5 "$(process_directory "$1")/log")"
+}
+
+# wait_for_process NAME SECONDS WHAT COMMAND... : until COMMAND succeeds; fails when NAME ends or the time is over.
+wait_for_process() {
+    local name=$1 seconds=$2 what=$3 deadline=$((SECONDS + $2))
+    shift 3
+    until "$@" >/dev/null 2>&1; do
+        running "$name" >/dev/null || fail_as_ended "$name"
+        ((SECONDS < deadline)) || fail "$name: $what: not after $seconds s; see $(process_directory "$name")/log"
+        sleep 0.2
     done
 }
 

@@ -1,0 +1,106 @@
+# Installing, approving and committing a chaincode definition, each as the administrator of an organisation whose peer
+# command environment is in a file.
+# shellcheck shell=bash
+
+# as FILE COMMAND... : the peer command with that environment. FILE may export its variables or merely set them.
+as() {
+    local file=$1
+    shift
+    (
+        set +eu
+        set -a
+        # shellcheck source=/dev/null
+        . "$file"
+        : "${FABRIC_CFG_PATH:=$SAMPLE_CONFIGURATION}"
+        FABRIC_LOGGING_SPEC=error:chaincodeCmd=info
+        "${BIN}peer" "$@"
+    )
+}
+
+# The value that a variable has in an environment file.
+variable_in() {
+    (
+        set +eu
+        # shellcheck source=/dev/null
+        . "$1" >/dev/null
+        printf '%s\n' "${!2}"
+    )
+}
+
+# as, but says what went wrong with the last lines alone: the peer's usage text is no help here.
+as_or_fail() {
+    local answer
+    answer=$(as "$@" 2>&1) || fail "$(variable_in "$1" CORE_PEER_LOCALMSPID): peer ${*:2:3}: $(grep -E 'Error|error' <<<"$answer" | tail -n 2)"
+    printf '%s\n' "$answer"
+}
+
+is_installed() { as "$1" lifecycle chaincode queryinstalled 2>/dev/null | grep -qF "Package ID: $2,"; }
+
+# install FILE PACKAGE PACKAGE-ID
+install() {
+    if is_installed "$1" "$3"; then return; fi
+    as_or_fail "$1" lifecycle chaincode install "$2" >/dev/null
+    is_installed "$1" "$3" || fail "$(variable_in "$1" CORE_PEER_ADDRESS): installed the package, but not under the id $3"
+}
+
+# The sequence of the committed definition; 0 if there is none.
+committed_sequence() {
+    local answer
+    if answer=$(as "$1" lifecycle chaincode querycommitted -C "$CHANNEL" -n "$CHAINCODE" 2>&1); then
+        [[ $answer =~ Sequence:\ ([0-9]+) ]] && echo "${BASH_REMATCH[1]}"
+    elif [[ $answer == *"is not defined"* ]]; then
+        echo 0
+    else
+        fail "$(variable_in "$1" CORE_PEER_LOCALMSPID): peer lifecycle chaincode querycommitted: $(grep Error <<<"$answer" | tail -n 1)"
+    fi
+}
+
+definition() { printf '%s\n' -C "$CHANNEL" -n "$CHAINCODE" -v "$VERSION" --signature-policy "$POLICY" --sequence "$1"; }
+
+# The package id that the organisation has approved at a sequence, if any.
+approved_package() {
+    as "$1" lifecycle chaincode queryapproved -C "$CHANNEL" -n "$CHAINCODE" --sequence "$2" 2>/dev/null |
+        sed -n 's/.*package-id: \([^,]*\),.*/\1/p'
+}
+
+# approve FILE PACKAGE-ID SEQUENCE : true if the organisation now approves this definition at this sequence; false if the
+# sequence is committed with another definition.
+approve() {
+    local answer arguments
+    mapfile -t arguments < <(definition "$3")
+    if answer=$(as "$1" lifecycle chaincode approveformyorg "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" --package-id "$2" 2>&1); then
+        return 0
+    fi
+    case $answer in
+    *"with unchanged content"*) return 0 ;;
+    # The same approval of a committed definition writes nothing, and a transaction without writes fails that policy.
+    *ENDORSEMENT_POLICY_FAILURE*) [[ $(approved_package "$1" "$3") == "$2" ]] && return 0 ;;&
+    *"attempted to redefine the current committed sequence"*) return 1 ;;
+    *) fail "$(variable_in "$1" CORE_PEER_LOCALMSPID): peer lifecycle chaincode approveformyorg: $(grep -i error <<<"$answer" | tail -n 2)" ;;
+    esac
+}
+
+# The members that have not approved the definition, as one peer sees it.
+missing_approvals() {
+    local arguments
+    mapfile -t arguments < <(definition "$2")
+    as "$1" lifecycle chaincode checkcommitreadiness "${arguments[@]}" 2>&1 | sed -n 's/^\(.*\): false$/\1/p'
+}
+
+all_approve() {
+    local arguments
+    mapfile -t arguments < <(definition "$2")
+    local answer
+    answer=$(as "$1" lifecycle chaincode checkcommitreadiness "${arguments[@]}" 2>&1) &&
+        grep -q ': true$' <<<"$answer" && ! grep -q ': false$' <<<"$answer"
+}
+
+# commit FILE SEQUENCE : endorsed by the peers of all ENDORSERS (ADDRESS,TLS-CERTIFICATE).
+commit() {
+    local arguments endorser
+    mapfile -t arguments < <(definition "$2")
+    for endorser in "${ENDORSERS[@]}"; do
+        arguments+=(--peerAddresses "${endorser%%,*}" --tlsRootCertFiles "${endorser#*,}")
+    done
+    as_or_fail "$1" lifecycle chaincode commit "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" >/dev/null
+}
