@@ -3,6 +3,7 @@
 //! Static malicious adversary, up to n - 1 corrupt parties, security with abort.
 
 pub mod block;
+pub mod circuit;
 mod error;
 mod gates;
 pub mod gf128;
