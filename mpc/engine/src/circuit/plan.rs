@@ -88,7 +88,7 @@ impl Circuit {
                         Node::And(left, right) => layer.ands.push((operand(left), operand(right))),
                         // Exclusive or keeps complements on its output.
                         Node::Xor(left, right) => {
-                            layer.xors.push((registers[left.node()], registers[right.node()]))
+                            layer.xors.push((registers[left.node()], registers[right.node()]));
                         }
                         Node::Zero | Node::Input => {}
                     }
