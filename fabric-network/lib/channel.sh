@@ -115,7 +115,7 @@ orderer_admin() {
 }
 
 orderer_has_channel() {
-    orderer_admin "$1" list --channelID "${SETTING[channel]}" 2>/dev/null | grep -q '^Status: 200'
+    answers '^Status: 200' orderer_admin "$1" list --channelID "${SETTING[channel]}"
 }
 
 join_orderers() {
@@ -123,8 +123,8 @@ join_orderers() {
     for i in $(orderer_numbers); do
         wait_for_process "$(orderer_node "$i")" 60 "answer on its admin port" orderer_admin "$i" list
         orderer_has_channel "$i" ||
-            orderer_admin "$i" join --channelID "${SETTING[channel]}" --config-block "$(genesis_block)" |
-            grep -q '^Status: 201' || fail "orderer$i cannot join channel ${SETTING[channel]}; see scripts/network logs orderer$i"
+            answers '^Status: 201' orderer_admin "$i" join --channelID "${SETTING[channel]}" --config-block "$(genesis_block)" ||
+            fail "orderer$i cannot join channel ${SETTING[channel]}; see scripts/network logs orderer$i"
     done
     wait_until 60 "orderers: a Raft leader for channel ${SETTING[channel]}" orderers_have_leader
 }
@@ -132,8 +132,8 @@ join_orderers() {
 orderers_have_leader() {
     local i
     for i in $(orderer_numbers); do
-        curl -sf -m 2 "http://127.0.0.1:$(orderer_operations_port "$i")/metrics" |
-            grep -qE "^consensus_etcdraft_leader_changes\{channel=\"${SETTING[channel]}\"\} [1-9]" || return 1
+        answers "^consensus_etcdraft_leader_changes\{channel=\"${SETTING[channel]}\"\} [1-9]" \
+            curl -sf -m 2 "http://127.0.0.1:$(orderer_operations_port "$i")/metrics" || return 1
     done
 }
 
@@ -155,7 +155,7 @@ join_peer() {
     wait_for_process "$node" 60 "ready" curl -sf -m 2 "http://127.0.0.1:$port/healthz"
     # shellcheck source=/dev/null
     . "$(peer_environment "$node")"
-    if "${BIN}peer" channel list 2>/dev/null | grep -qxF "${SETTING[channel]}"; then return; fi
+    if answers "^${SETTING[channel]//./\\.}$" "${BIN}peer" channel list; then return; fi
     local answer
     answer=$("${BIN}peer" channel join -b "$(genesis_block)" 2>&1) || fail "$node: $(tail -n 1 <<<"$answer")"
 }
@@ -172,6 +172,6 @@ wait_for_gossip() {
 
 peer_knows_all() {
     local others=$((${#ORGANISATIONS[@]} * SETTING[peers] - 1))
-    curl -sf -m 2 "http://127.0.0.1:$(peer_operations_port "$1" "$2")/metrics" |
-        grep -qE "^gossip_membership_total_peers_known\{channel=\"${SETTING[channel]}\"\} $others$"
+    answers "^gossip_membership_total_peers_known\{channel=\"${SETTING[channel]}\"\} $others$" \
+        curl -sf -m 2 "http://127.0.0.1:$(peer_operations_port "$1" "$2")/metrics"
 }

@@ -34,7 +34,7 @@ as_or_fail() {
     printf '%s\n' "$answer"
 }
 
-is_installed() { as "$1" lifecycle chaincode queryinstalled 2>/dev/null | grep -qF "Package ID: $2,"; }
+is_installed() { answers "^Package ID: $2," as "$1" lifecycle chaincode queryinstalled; }
 
 # install FILE PACKAGE PACKAGE-ID
 install() {
@@ -88,9 +88,8 @@ missing_approvals() {
 }
 
 all_approve() {
-    local arguments
+    local arguments answer
     mapfile -t arguments < <(definition "$2")
-    local answer
     answer=$(as "$1" lifecycle chaincode checkcommitreadiness "${arguments[@]}" 2>&1) &&
         grep -q ': true$' <<<"$answer" && ! grep -q ': false$' <<<"$answer"
 }

@@ -93,8 +93,8 @@ $(extra_settings "${SETTING[peer-settings]}")
 ENVIRONMENT
 }
 
-# The environment with which the peer command speaks to one peer, as its organisation's administrator or,
-# with AS=User1, as a user.
+# The environment with which the peer command speaks to one peer, as its organisation's administrator or, with AS=User1, as
+# a user. The arrays are what `peer chaincode invoke` needs besides: the orderer, and a peer of every organisation.
 write_peer_environment() {
     local organisation=$1 p=$2 node file users
     node=$(peer_node "$organisation" "$p")
@@ -110,8 +110,22 @@ export CORE_PEER_LOCALMSPID=$(msp_of "$organisation")
 export CORE_PEER_MSPCONFIGPATH=$(printf %q "$users")/\${AS:-Admin}@$(domain_of "$organisation")/msp
 export CORE_PEER_TLS_ENABLED=true
 export CORE_PEER_TLS_ROOTCERT_FILE=$(printf %q "$(peer_directory "$organisation" "$p")/tls/ca.crt")
+ORDERER=(-o 127.0.0.1:$(orderer_port 1) --tls --cafile $(printf %q "$(orderer_ca)"))
+ENDORSERS=($(endorser_arguments))
 ENVIRONMENT
+    if [[ -n $BIN ]]; then
+        # shellcheck disable=SC2016
+        printf 'case :$PATH: in *:%q:*) ;; *) PATH=%q:$PATH ;; esac\n' "${BIN%/}" "${BIN%/}" >>"$file"
+    fi
     if ((p == 0)); then ln -sfn "$node.sh" "$(peer_environment "$organisation")"; fi
+}
+
+endorser_arguments() {
+    local organisation
+    for organisation in "${ORGANISATIONS[@]}"; do
+        printf -- '--peerAddresses 127.0.0.1:%s --tlsRootCertFiles %q ' "$(peer_port "$organisation" 0)" \
+            "$(peer_directory "$organisation" 0)/tls/ca.crt"
+    done
 }
 
 start_orderers() {

@@ -42,13 +42,16 @@ running() {
     echo "$pid"
 }
 
+# Whether something listens on a port of this machine.
+listens() { (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
 # start_process NAME [PORT...] : refuses when somebody else listens on one of these ports of this machine.
 start_process() {
     local name=$1 directory pid port
     shift
     if running "$name" >/dev/null; then return; fi
     for port in "$@"; do
-        if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        if listens "$port"; then
             fail "$name: another process listens on port $port; end it, or take another --base-port"
         fi
     done
@@ -94,6 +97,20 @@ wait_for_process() {
         ((SECONDS < deadline)) || fail "$name: $what: not after $seconds s; see $(process_directory "$name")/log"
         sleep 0.2
     done
+}
+
+# restart_process NAME [PORT...] < as describe_process's lines, in $COMMAND its program and arguments : starts it, or starts
+# it anew if it runs with another command or environment, or its program has been replaced.
+restart_process() {
+    local name=$1 start pid before=''
+    shift
+    start=$(process_directory "$name")/start
+    if [[ -f $start ]]; then before=$(<"$start"); fi
+    describe_process "$name" "${COMMAND[@]}"
+    if pid=$(running "$name") && [[ $(<"$start") != "$before" || $(readlink "/proc/$pid/exe") == *' (deleted)' ]]; then
+        stop_process "$name"
+    fi
+    start_process "$name" "$@"
 }
 
 process_names() {

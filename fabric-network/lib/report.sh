@@ -18,3 +18,11 @@ wait_until() {
         sleep 0.2
     done
 }
+
+# answers PATTERN COMMAND... : whether COMMAND succeeds and a line of its output matches (an extended regular expression).
+# The output is read to its end first: a reader that leaves early would make the command fail.
+answers() {
+    local pattern=$1 answer
+    shift
+    answer=$("$@" 2>/dev/null) && grep -qE -- "$pattern" <<<"$answer"
+}

@@ -1,0 +1,50 @@
+# What an organisation of the network runs beside its peers: a chaincode server and, for the contract, a sidecar. They are
+# described by the files that scripts/deploy writes.
+# shellcheck shell=bash
+
+deployment_directory() { echo "$RUN/deployment"; }
+chaincode_node() { echo "$1-chaincode"; }
+sidecar_node() { echo "$1-sidecar"; }
+
+chaincode_port() { echo $(($(organisation_port "$1") + 50)); }
+sidecar_port() { echo $(($(organisation_port "$1") + 51)); }
+exchange_port() { echo $(($(organisation_port "$1") + 52)); }
+
+# The repository's own programs, built if need be.
+build_programs() {
+    local profile=$1 directory=$1
+    if [[ $profile == dev ]]; then directory=debug; fi
+    (cd "$REPOSITORY" && cargo build --locked --quiet --profile "$profile" -p ipo-chaincode -p mpc-sidecar --bins) ||
+        fail "cargo cannot build the chaincode server and the sidecar"
+    CHAINCODE_PROGRAM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/$directory/ipo-chaincode
+    SIDECAR_PROGRAM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/$directory/mpc-sidecar
+}
+
+# deploy_definition [OPTION of scripts/deploy...]
+deploy_definition() {
+    local arguments=() organisation p msp
+    for organisation in "${ORGANISATIONS[@]}"; do
+        msp=$(msp_of "$organisation")
+        for p in $(peer_numbers); do
+            arguments+=(--organisation "$(peer_environment "$(peer_node "$organisation" "$p")")")
+        done
+        arguments+=(--chaincode-address "$msp=127.0.0.1:$(chaincode_port "$organisation")"
+            --sidecar-address "$msp=127.0.0.1:$(sidecar_port "$organisation")"
+            --exchange-address "$msp=127.0.0.1:$(exchange_port "$organisation")")
+    done
+    "$REPOSITORY/scripts/deploy" --channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" \
+        --orderer "127.0.0.1:$(orderer_port 1)" --orderer-ca "$(orderer_ca)" --directory "$(deployment_directory)" \
+        "${arguments[@]}" "$@"
+}
+
+start_services() {
+    local organisation directory COMMAND
+    for organisation in "${ORGANISATIONS[@]}"; do
+        directory=$(deployment_directory)/$(msp_of "$organisation")
+        COMMAND=("$CHAINCODE_PROGRAM")
+        restart_process "$(chaincode_node "$organisation")" "$(chaincode_port "$organisation")" <"$directory/chaincode.env"
+    done
+    for organisation in "${ORGANISATIONS[@]}"; do
+        wait_for_process "$(chaincode_node "$organisation")" 30 "listens" listens "$(chaincode_port "$organisation")"
+    done
+}
