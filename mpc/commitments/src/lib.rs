@@ -10,16 +10,33 @@
 //! | [`schedule`] | one order: its steps and the rules they obey |
 //! | [`curve`] | demand at every level, of an order or of a whole book |
 //! | [`allocation`] | rationing by cumulative rounding |
+//! | [`generators`] | the commitments' base points |
+//! | [`commitment`] | an order's commitment and its opening |
+//! | [`opening`] | many openings checked at once |
+//! | [`book`] | an organisation's frozen book |
+//! | [`session`] | the identity of one clearing |
 
 pub mod allocation;
+pub mod book;
+pub mod commitment;
 pub mod curve;
+mod encoding;
+pub mod generators;
 pub mod grid;
+pub mod opening;
+pub mod salt;
 pub mod schedule;
+pub mod session;
 
 pub use allocation::{AllocationRule, ration};
+pub use book::{Book, BookCommitment, BookDigest};
+pub use commitment::{BookContext, Commitment, OrderContext};
 pub use curve::DemandCurve;
 pub use grid::PriceGrid;
+pub use opening::Opening;
+pub use salt::Salt;
 pub use schedule::{DemandSchedule, OrderRules, Price, Step};
+pub use session::{Participant, Session, SessionId, SessionTerms};
 
 /// The version of commitments, digests and session ids. It is part of every domain tag, so that a value of one
 /// version is never mistaken for one of another.

@@ -282,7 +282,6 @@ impl DemandSchedule {
 
     /// The levels at which the demand may fall, ascending, with the lots by which it does:
     /// `demand(k) - demand(k + 1)`. At most [`MAX_STEPS`]; every other level's increment is zero.
-    #[cfg(test)]
     pub(crate) fn increments(&self) -> impl Iterator<Item = (Level, Lots)> + '_ {
         let above = self.steps.iter().skip(1).map(|step| step.lots).chain([0]);
         self.steps
