@@ -58,4 +58,23 @@ pub enum Error {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// A peer's message belongs to another attempt, or to another step than the one that is due.
+    #[error("party {peer} sent a wrong message at step '{step}': {found}")]
+    WrongMessage {
+        /// The sender.
+        peer: PartyId,
+        /// The step that was due.
+        step: &'static str,
+        /// What came instead.
+        found: String,
+    },
+    /// The operating system gave no randomness.
+    #[error("no randomness: {reason}")]
+    Randomness {
+        /// What the operating system said.
+        reason: String,
+    },
+    /// An earlier error ended this attempt; its secrets are erased.
+    #[error("an earlier error ended this attempt")]
+    Ended,
 }

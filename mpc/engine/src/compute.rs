@@ -1,0 +1,87 @@
+//! Heavy computation, off the runtime's threads.
+
+use std::{
+    collections::VecDeque,
+    num::NonZero,
+    panic::resume_unwind,
+    sync::{Mutex, PoisonError},
+    thread,
+};
+
+use tokio::task::spawn_blocking;
+
+use crate::{Error, PartyId};
+
+/// Runs `work` on a thread of its own.
+pub(crate) async fn compute<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // The runtime shuts down, and this future with it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+/// Runs `work` for each peer with its item, on as many threads as there are cores; results in the items' order.
+/// Of several errors the first in that order is returned.
+pub(crate) async fn for_each_peer<I, R>(
+    items: Vec<(PartyId, I)>,
+    work: impl Fn(PartyId, I) -> Result<R, Error> + Send + Sync + 'static,
+) -> Result<Vec<(PartyId, R)>, Error>
+where
+    I: Send + 'static,
+    R: Send + 'static,
+{
+    let results = compute(move || {
+        let threads = thread::available_parallelism()
+            .map_or(1, NonZero::get)
+            .min(items.len());
+        let queue: Mutex<VecDeque<(PartyId, I)>> = Mutex::new(items.into());
+        let run = || {
+            let mut done = Vec::new();
+            while let Some((peer, item)) = next(&queue) {
+                done.push((peer, work(peer, item)));
+            }
+            done
+        };
+        let mut done = thread::scope(|scope| {
+            let helpers: Vec<_> = (1..threads).map(|_| scope.spawn(run)).collect();
+            let mut done = run();
+            for helper in helpers {
+                match helper.join() {
+                    Ok(more) => done.extend(more),
+                    Err(panic) => resume_unwind(panic),
+                }
+            }
+            done
+        });
+        done.sort_by_key(|(peer, _)| *peer);
+        done
+    })
+    .await;
+    results
+        .into_iter()
+        .map(|(peer, result)| Ok((peer, result?)))
+        .collect()
+}
+
+fn next<I>(queue: &Mutex<VecDeque<I>>) -> Option<I> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+}
+
+/// Parts each peer's message from the rest of its result.
+#[allow(clippy::type_complexity)] // what goes on, and the messages
+pub(crate) fn part_messages<I>(
+    results: Vec<(PartyId, (I, Vec<u8>))>,
+    parties: usize,
+) -> (Vec<(PartyId, I)>, Vec<Vec<u8>>) {
+    let mut messages = vec![Vec::new(); parties];
+    let mut items = Vec::with_capacity(results.len());
+    for (peer, (item, message)) in results {
+        messages[peer] = message;
+        items.push((peer, item));
+    }
+    (items, messages)
+}

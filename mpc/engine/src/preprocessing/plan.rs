@@ -1,0 +1,123 @@
+//! How many leaky triples a demand takes, in which batches and buckets.
+
+/// Triples in the smallest batch for each size of bucket, smallest buckets first.
+const BUCKETS: [(usize, usize); 2] = [(8_192, 4), (1_024, 5)];
+
+/// What the MACs and keys of one batch's leaky triples may take, in bytes; the work on them takes a small multiple.
+const BATCH_BYTES: usize = 16 << 20;
+
+/// A batch of triples that share their checks and their buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// How many triples come out.
+    pub(crate) triples: usize,
+    /// How many leaky triples make one.
+    pub(crate) bucket: usize,
+}
+
+impl Batch {
+    /// How many leaky triples go in.
+    pub(crate) const fn leaky(self) -> usize {
+        self.triples * self.bucket
+    }
+
+    /// The cheapest batch of at least this many triples.
+    fn at_least(triples: usize) -> Self {
+        let batches = BUCKETS.map(|(least, bucket)| Self {
+            triples: triples.max(least),
+            bucket,
+        });
+        if batches[0].leaky() <= batches[1].leaky() {
+            batches[0]
+        } else {
+            batches[1]
+        }
+    }
+}
+
+/// The batches for at least `triples` triples among `parties`, all of one size; one without triples if none are
+/// wanted, for the inputs.
+pub(crate) fn plan(triples: usize, parties: usize) -> Vec<Batch> {
+    if triples == 0 {
+        return vec![Batch {
+            triples: 0,
+            bucket: 0,
+        }];
+    }
+    // A leaky triple has three shares, each with a MAC and a key a peer.
+    let most = (BATCH_BYTES / (3 * 2 * 16 * (parties - 1) * BUCKETS[0].1)).max(BUCKETS[0].0);
+    let count = triples.div_ceil(most);
+    vec![Batch::at_least(triples.div_ceil(count)); count]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// log2 of the chance that an adversary gets a bucket that leaks: of `bad` leaky triples each is caught with
+    /// probability 1/2, and `bucket` of them must fall together (2017/189, section 5.3).
+    fn log2_leak(batch: Batch) -> f64 {
+        let log2_choose = |n: usize, k: usize| -> f64 {
+            (0..k)
+                .map(|i| ((n - i) as f64).log2() - ((k - i) as f64).log2())
+                .sum()
+        };
+        let total = log2_choose(batch.leaky(), batch.bucket);
+        let leak = |bad: usize| log2_choose(bad, batch.bucket) - bad as f64;
+        let worst = (batch.bucket..64).map(leak).fold(f64::NEG_INFINITY, f64::max);
+        (batch.triples as f64).log2() + worst - total
+    }
+
+    proptest! {
+        #[test]
+        fn batches_suffice_and_are_safe(triples in 1_usize..300_000, parties in 2_usize..=16) {
+            let batches = plan(triples, parties);
+            prop_assert!(batches.iter().map(|batch| batch.triples).sum::<usize>() >= triples);
+            let all = log2_leak(batches[0]) + (batches.len() as f64).log2();
+            prop_assert!(all <= -40.0, "{:?}: 2^{all}", batches[0]);
+            let bytes = batches[0].leaky() * 96 * (parties - 1);
+            prop_assert!(bytes <= BATCH_BYTES + (4 << 20) || batches[0].triples == BUCKETS[0].0, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn small_demands_are_padded() {
+        assert_eq!(
+            plan(0, 3),
+            [Batch {
+                triples: 0,
+                bucket: 0
+            }]
+        );
+        assert_eq!(
+            plan(1, 3),
+            [Batch {
+                triples: 1_024,
+                bucket: 5
+            }]
+        );
+        assert_eq!(
+            plan(2_000, 3),
+            [Batch {
+                triples: 2_000,
+                bucket: 5
+            }]
+        );
+        assert_eq!(
+            plan(8_000, 3),
+            [Batch {
+                triples: 8_192,
+                bucket: 4
+            }]
+        );
+        assert_eq!(
+            plan(9_000, 3),
+            [Batch {
+                triples: 9_000,
+                bucket: 4
+            }]
+        );
+    }
+}
