@@ -1,5 +1,5 @@
-//! Base oblivious transfers: Masny and Rindal's endemic OT (ePrint 2019/706, section 5, from Diffie-Hellman) over
-//! ristretto255 (RFC 9496), a batch of 128 for an ordered pair.
+//! Base oblivious transfers: Masny and Rindal's endemic OT from Diffie-Hellman (ePrint 2019/706, figure 8, 1 out of
+//! 2) over ristretto255 (RFC 9496), a batch of 128 for an ordered pair.
 //!
 //! In every instance `i` the chooser picks a uniform point `R_(1-c)` and a scalar `a`, and sets
 //! `R_c = a G - H_(i,c)(R_(1-c))`; the other party picks one scalar `b` for the batch, sends `B = b G` and has the
@@ -94,14 +94,15 @@ impl Oracles {
 fn hash_to_group(message: &[&[u8]], domain: &[u8]) -> RistrettoPoint {
     let mut uniform = [0; 64];
     let length = const { NonZero::new(64).expect("64 is not zero") };
-    // The target security is 16 bytes. It fails only for an empty or overlong domain or output: none is ours.
-    let filled = <ExpandMsgXmd<Sha512> as ExpandMsg<sha2::digest::consts::U16>>::expand_message(
+    // The target security is 16 bytes.
+    <ExpandMsgXmd<Sha512> as ExpandMsg<sha2::digest::consts::U16>>::expand_message(
         message,
         &[domain],
         length,
     )
-    .map(|mut expander| expander.fill_bytes(&mut uniform));
-    debug_assert!(matches!(filled, Ok(Ok(64))));
+    .expect("only an empty domain or an overlong output fails, and both are constant here")
+    .fill_bytes(&mut uniform)
+    .expect("64 bytes were asked for");
     RistrettoPoint::from_uniform_bytes(&uniform)
 }
 

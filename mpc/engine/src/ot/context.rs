@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::PartyId;
 
 /// The ordered pair and phase that an oblivious transfer belongs to. Nothing derived under one context has a
-/// meaning under another.
+/// meaning under another; one context serves one setup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
     attempt: [u8; 32],

@@ -1,5 +1,5 @@
 //! All-but-one oblivious transfer of trees of seeds (a puncturable pseudo-random function), with a check against
-//! a deviating grower (Roy, SoftSpokenOT, ePrint 2022/192, section 6).
+//! a deviating grower (Roy, SoftSpokenOT, ePrint 2022/192, figures 13 and 14).
 //!
 //! The **grower** (the receiver of the correlated OTs) draws a root for each of the trees and
 //! expands it (Goldreich, Goldwasser, Micali) to `2^K` leaves. The **puncturer** (who has Delta) shall learn all
@@ -10,13 +10,14 @@
 //! The check: each leaf gives, besides its seed, 32 bytes; the grower sends their sum for each tree and a hash of
 //! all of them. The puncturer gets the bytes of the missing leaf from the sum and compares the hash. A grower that
 //! offered anything but the sums of one tree survives this for some Deltas and is caught for the others: it has
-//! guessed bits of Delta at the price of a corresponding chance to be caught. That leak is in the functionality of
-//! the paper (section 6, and the selective abort of section 4), which the MACs' security already accounts for: a guess of `c`
-//! bits succeeds with probability `2^-c`, whatever number of trees it is spread over.
+//! guessed bits of Delta at the price of a corresponding chance to be caught. The paper's functionality grants that
+//! leak, and a MAC key stands it: a guess of `c` bits succeeds with probability `2^-c`, whatever number of trees it
+//! is spread over.
 //!
-//! Differences from the paper: the pseudo-random generators are SHA-256 with the attempt, pair, tree and node as
-//! separators; one hash covers the leaves of all trees instead of one a tree, which only joins the trees' checks
-//! to one.
+//! Differences from the paper: the grower draws each root, where the paper takes the two keys of a tree's first base
+//! OT as its first level (1 KiB less); the pseudo-random generators are SHA-256 with the attempt, pair, tree and
+//! node as separators; one hash covers the leaves of all trees instead of one a tree, which joins the trees' checks
+//! to one (the paper's functionality, too, ends the run if any tree's fails).
 //!
 //! The puncturer numbers nodes relative to its path (number XOR path), so that the missing one has always number 0
 //! and neither branches nor addresses depend on Delta.
@@ -152,17 +153,8 @@ pub(super) fn puncture(
     context: &Context,
     delta: Block,
     keys: &[Block],
-    message: &[u8],
+    message: &[u8; MESSAGE_BYTES],
 ) -> Result<Zeroizing<Vec<Block>>, Error> {
-    let peer = context.receiver();
-    if message.len() != MESSAGE_BYTES {
-        let reason = format!("{} bytes came, {MESSAGE_BYTES} are due", message.len());
-        return Err(Error::Malformed {
-            peer,
-            step: "seed trees",
-            reason,
-        });
-    }
     let generators = Generators::new(context);
     let (offers, rest) = message.split_at(INSTANCES * 2 * BLOCK_BYTES);
     let (sums, expected) = rest.split_at(TREES * CHECK_BYTES);
@@ -215,7 +207,7 @@ pub(super) fn puncture(
     if !bool::from(all.finalize().as_slice().ct_eq(expected)) {
         return Err(Error::CheckFailed {
             check: "seed trees",
-            suspects: vec![peer],
+            suspects: vec![context.receiver()],
         });
     }
     Ok(seeds)

@@ -54,12 +54,11 @@ impl SenderSetup {
     /// The message has a wrong length or an invalid point ([`Error::Malformed`]), or its seed trees are not
     /// consistent ([`Error::CheckFailed`], "seed trees").
     pub fn finish(self, message: &[u8]) -> Result<Sender, Error> {
-        let Some((reply, trees)) = message.split_at_checked(POINT_BYTES) else {
-            let reason = format!(
-                "{} bytes came, {} are due",
-                message.len(),
-                POINT_BYTES + pprf::MESSAGE_BYTES
-            );
+        let parts = message.split_first_chunk::<POINT_BYTES>();
+        let Some((reply, trees)) = parts.and_then(|(reply, trees)| Some((reply, trees.try_into().ok()?)))
+        else {
+            let due = POINT_BYTES + pprf::MESSAGE_BYTES;
+            let reason = format!("{} bytes came, {due} are due", message.len());
             return Err(Error::Malformed {
                 peer: self.context.receiver(),
                 step: "OT setup",

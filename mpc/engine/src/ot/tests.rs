@@ -46,7 +46,7 @@ fn dealt(delta: Block, rng: &mut ChaCha20Rng) -> (Sender, Receiver) {
         seeds,
         batch: 0,
     };
-    let seeds = pprf::puncture(&context(), delta, &chosen, &trees).unwrap();
+    let seeds = pprf::puncture(&context(), delta, &chosen, trees.as_slice().try_into().unwrap()).unwrap();
     (
         Sender {
             context: context(),
@@ -245,7 +245,7 @@ fn one_altered_tree_sum_is_caught_on_the_side_that_is_used() {
             &mut trees[trial * 2 * BLOCK_BYTES..],
             rng.next_u32() as usize % 128,
         );
-        let result = pprf::puncture(&context(), delta, &chosen, &trees);
+        let result = pprf::puncture(&context(), delta, &chosen, trees.as_slice().try_into().unwrap());
         assert_eq!(result.is_err(), delta.bit(trial as u32), "base OT {trial}");
         caught += usize::from(result.is_err());
     }
@@ -456,12 +456,7 @@ fn messages_of_a_wrong_length_are_refused() {
 
         alter(&mut trees);
         let error = start.finish(&trees).err().unwrap();
-        let step = if trees.is_empty() {
-            "OT setup"
-        } else {
-            "seed trees"
-        };
-        assert!(is_malformed(&error, RECEIVER, step), "{error}");
+        assert!(is_malformed(&error, RECEIVER, "OT setup"), "{error}");
 
         let (committed, mut corrections) = receiver.extend(&[true; 128], &mut rng).unwrap();
         alter(&mut corrections);

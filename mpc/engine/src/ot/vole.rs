@@ -1,4 +1,5 @@
-//! From seeds to correlated columns: the small-field VOLE of SoftSpokenOT (Roy, ePrint 2022/192, section 3).
+//! From seeds to correlated columns: the small-field VOLE of SoftSpokenOT (Roy, ePrint 2022/192, section 3.1 and
+//! figure 7).
 //!
 //! With `r_y` the stream of the leaf `y` of a tree, the grower has `u = sum_y r_y` and `v = sum_y y r_y`; the
 //! puncturer, who misses the leaf at its secret `d`, has `w = sum_y (y ^ d) r_y`, in which that leaf has weight 0. So
