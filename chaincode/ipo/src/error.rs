@@ -241,6 +241,14 @@ pub enum ContractError {
         /// Why.
         why: String,
     },
+    /// The own sidecar does not take what it was handed.
+    #[error("the sidecar of {msp} refuses: {reason}")]
+    SidecarRefused {
+        /// The organisation.
+        msp: String,
+        /// The sidecar's own words.
+        reason: String,
+    },
     /// The own sidecar's outcome cannot be one of this listing.
     #[error("listing {listing}: the outcome of the own sidecar is inconsistent: {reason}")]
     InconsistentOutcome {
@@ -339,6 +347,9 @@ pub enum ContractError {
         /// Why. Never the content.
         reason: String,
     },
+    /// The peer refused, or what came with the transaction cannot be read.
+    #[error(transparent)]
+    Peer(#[from] chaincode_shim::Error),
 }
 
 impl ContractError {
@@ -368,6 +379,7 @@ impl ContractError {
             Self::BookTooLarge { .. } => "BOOK_TOO_LARGE",
             Self::ClearingPending { .. } => "CLEARING_PENDING",
             Self::ClearingFailed { .. } => "CLEARING_FAILED",
+            Self::SidecarRefused { .. } => "SIDECAR_REFUSED",
             Self::InconsistentOutcome { .. } => "INCONSISTENT_OUTCOME",
             Self::NotUnspent { .. } => "NOT_UNSPENT",
             Self::UnequalSums { .. } => "UNEQUAL_SUMS",
@@ -378,6 +390,7 @@ impl ContractError {
             Self::AlreadySettled { .. } => "ALREADY_SETTLED",
             Self::NotInDefault { .. } => "NOT_IN_DEFAULT",
             Self::UnreadableRecord { .. } => "UNREADABLE_RECORD",
+            Self::Peer(_) => "PEER",
         }
     }
 
@@ -408,11 +421,13 @@ impl ContractError {
             | Self::OrderMismatch { .. }
             | Self::BookMismatch { .. }
             | Self::BookTooLarge { .. }
+            | Self::SidecarRefused { .. }
             | Self::InsufficientEscrow { .. }
             | Self::AlreadySettled { .. }
             | Self::NotInDefault { .. } => 409,
             Self::ClearingPending { .. } | Self::ClearingFailed { .. } => 503,
             Self::InconsistentOutcome { .. } | Self::UnreadableRecord { .. } => 500,
+            Self::Peer(error) => chaincode_shim::ContractError::from(error.clone()).status(),
         }
     }
 
@@ -428,6 +443,12 @@ impl ContractError {
             found: shorten(&found.to_string()),
             allowed: allowed.into(),
         }
+    }
+}
+
+impl From<ContractError> for chaincode_shim::ContractError {
+    fn from(error: ContractError) -> Self {
+        Self::new(error.status(), format!("{}: {error}", error.code()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! What stands on the ledger. Every public record is JSON with the version of its form first, written field by field
 //! in the order of its declaration, so that every endorser writes the same bytes.
 
+pub mod allocation;
+pub mod book;
 pub mod listing;
 pub mod order;
 pub mod private_order;

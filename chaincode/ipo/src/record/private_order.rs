@@ -11,7 +11,7 @@
 
 use std::fmt;
 
-use order_commitments::{DemandSchedule, MAX_STEPS, OrderRules, Price, Step};
+use order_commitments::{DemandSchedule, MAX_STEPS, OrderRules, Price, Salt, Step};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -21,7 +21,7 @@ use crate::error::ContractError;
 /// The longest name of an investor, bytes.
 pub const MAX_INVESTOR: usize = 128;
 /// The length of a salt, bytes.
-pub const SALT_LENGTH: usize = 32;
+pub const SALT_LENGTH: usize = Salt::LENGTH;
 
 const VERSION: u8 = 1;
 
@@ -254,8 +254,8 @@ impl PrivateOrder {
 
     /// The salt.
     #[must_use]
-    pub fn salt(&self) -> &[u8; SALT_LENGTH] {
-        &self.salt
+    pub fn salt(&self) -> Salt {
+        Salt::new(self.salt)
     }
 }
 

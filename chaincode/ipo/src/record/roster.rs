@@ -43,6 +43,34 @@ impl SidecarEntry {
             next_key_hash: next_key_hash.to_owned(),
         })
     }
+
+    /// The key's hash, as bytes.
+    ///
+    /// # Errors
+    /// [`ContractError::UnreadableRecord`] when the stored text is none.
+    pub fn key_hash(&self) -> Result<[u8; 32], ContractError> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(&self.key_hash, &mut hash).map_err(|error| ContractError::UnreadableRecord {
+            key: format!("sidecar {}", self.msp),
+            reason: error.to_string(),
+        })?;
+        Ok(hash)
+    }
+
+    /// The next key's hash, as bytes, if one is planned.
+    ///
+    /// # Errors
+    /// As [`key_hash`](Self::key_hash).
+    pub fn next_key_hash(&self) -> Result<Option<[u8; 32]>, ContractError> {
+        if self.next_key_hash.is_empty() {
+            return Ok(None);
+        }
+        let next = Self {
+            key_hash: self.next_key_hash.clone(),
+            ..self.clone()
+        };
+        next.key_hash().map(Some)
+    }
 }
 
 fn check_endpoint(endpoint: &str) -> Result<(), ContractError> {

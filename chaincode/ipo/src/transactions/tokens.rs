@@ -1,0 +1,313 @@
+//! Cash tokens, and the transfer of any token, as unspent outputs.
+//!
+//! An account is an organisation: outputs belong to its MSP id, because it is organisations that settle, and because a
+//! certificate's subject changes when it is renewed while the MSP id stays. Whoever an organisation gives a client certificate
+//! may spend what it owns. An output's key holds its owner, and the owner in it is always the caller: nobody can name, let
+//! alone spend, another's output.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ContractError;
+use crate::identifier::{MspId, Symbol};
+use crate::keys::{Key, Prefix};
+use crate::ledger::{Ledger, Transaction};
+use crate::record::token::{Amount, Kind, SupplyChange, Token};
+use crate::token::{self, CoinId, Output};
+
+/// One movement in a `Transfer` event. Tokens that come into being come from nobody, burned ones go to nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Movement {
+    /// The account that paid.
+    pub from: Option<MspId>,
+    /// The account that received.
+    pub to: Option<MspId>,
+    /// How much, minor units.
+    pub value: u64,
+}
+
+/// The payload of the `Transfer` event: a movement for every output.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TransferEvent {
+    /// The token.
+    pub symbol: Symbol,
+    /// What moved.
+    pub transfers: Vec<Movement>,
+}
+
+/// An unspent output, as `Tokens` and the functions that make some answer it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Coin {
+    /// What an input names: `transaction.index`.
+    pub id: CoinId,
+    /// Whose it is.
+    pub owner: MspId,
+    /// How much, minor units.
+    pub amount: u64,
+}
+
+/// `CreateToken`: a cash token whose issuer is the caller.
+///
+/// # Errors
+/// A symbol that is taken; a name or number of decimals out of range.
+pub async fn create<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: Symbol,
+    name: &str,
+    decimals: u8,
+) -> Result<Token, ContractError> {
+    let token = Token::new(symbol, name, decimals, tx.caller.clone(), Kind::Cash)?;
+    let key = Key::Token(&token.symbol);
+    tx.require_absent(key).await?;
+    tx.write(key, &token).await?;
+    tx.announce("TokenCreated", &token).await?;
+    Ok(token)
+}
+
+/// `Mint`: new tokens for `owner`.
+///
+/// # Errors
+/// An unknown token, a share token, a caller that is not its issuer, an amount out of range.
+pub async fn mint<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    owner: &MspId,
+    amount: u64,
+) -> Result<Coin, ContractError> {
+    token::amount("amount", amount)?;
+    require_issuer(tx, "Mint", symbol).await?;
+    tx.write(Key::Supply(symbol, &tx.id), &SupplyChange::minted(amount))
+        .await?;
+    let coin = make(tx, symbol, owner, 0, amount).await?;
+    let moved = Movement {
+        from: None,
+        to: Some(owner.clone()),
+        value: amount,
+    };
+    tx.announce(
+        "Transfer",
+        &TransferEvent {
+            symbol: symbol.clone(),
+            transfers: vec![moved],
+        },
+    )
+    .await?;
+    Ok(coin)
+}
+
+/// `Burn`: the issuer takes `amount` out of its own outputs; the rest of them comes back as change.
+///
+/// # Errors
+/// As [`mint`], and inputs that are not the caller's unspent outputs or are worth less than the amount.
+pub async fn burn<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    inputs: &[CoinId],
+    amount: u64,
+) -> Result<Vec<Coin>, ContractError> {
+    token::amount("amount", amount)?;
+    require_issuer(tx, "Burn", symbol).await?;
+    let inputs = spend(tx, symbol, inputs).await?;
+    let change = token::change(symbol, inputs, amount)?;
+    tx.write(Key::Supply(symbol, &tx.id), &SupplyChange::burned(amount))
+        .await?;
+    let coins = make_split(tx, symbol, &tx.caller, 0, change).await?;
+    let moved = Movement {
+        from: Some(tx.caller.clone()),
+        to: None,
+        value: amount,
+    };
+    tx.announce(
+        "Transfer",
+        &TransferEvent {
+            symbol: symbol.clone(),
+            transfers: vec![moved],
+        },
+    )
+    .await?;
+    Ok(coins)
+}
+
+/// `Transfer`: spends the caller's `inputs`, makes `outputs` of the same sum.
+///
+/// # Errors
+/// Inputs that are not the caller's unspent outputs, or named twice; amounts out of range; unequal sums.
+pub async fn transfer<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    inputs: &[CoinId],
+    outputs: &[Output],
+) -> Result<Vec<Coin>, ContractError> {
+    token::check_outputs(outputs)?;
+    let spent = spend(tx, symbol, inputs).await?;
+    token::check_balance(symbol, spent, outputs)?;
+    let mut coins = Vec::with_capacity(outputs.len());
+    let mut transfers = Vec::with_capacity(outputs.len());
+    for (index, Output { owner, amount }) in (0..).zip(outputs) {
+        coins.push(make(tx, symbol, owner, index, *amount).await?);
+        transfers.push(Movement {
+            from: Some(tx.caller.clone()),
+            to: Some(owner.clone()),
+            value: *amount,
+        });
+    }
+    tx.announce(
+        "Transfer",
+        &TransferEvent {
+            symbol: symbol.clone(),
+            transfers,
+        },
+    )
+    .await?;
+    Ok(coins)
+}
+
+/// `ReadToken`: what a symbol stands for.
+///
+/// # Errors
+/// [`ContractError::NotFound`].
+pub async fn read<L: Ledger>(tx: &Transaction<'_, L>, symbol: &Symbol) -> Result<Token, ContractError> {
+    tx.read(Key::Token(symbol)).await
+}
+
+/// `BalanceOf`: the sum of an account's unspent outputs.
+///
+/// # Errors
+/// An unknown token.
+pub async fn balance_of<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    owner: &MspId,
+) -> Result<u128, ContractError> {
+    Ok(token::sum(
+        unspent(tx, symbol, owner).await?.iter().map(|coin| coin.amount),
+    ))
+}
+
+/// `Tokens`: an account's unspent outputs, in key order.
+///
+/// # Errors
+/// An unknown token.
+pub async fn unspent<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    owner: &MspId,
+) -> Result<Vec<Coin>, ContractError> {
+    read(tx, symbol).await?;
+    let records: Vec<(Vec<String>, Amount)> = tx.all(Prefix::Utxos(symbol, owner)).await?;
+    records
+        .into_iter()
+        .map(|(attributes, Amount { amount })| {
+            let id = match attributes.as_slice() {
+                [_, _, tx_id, index] => index.parse().ok().map(|index| CoinId::new(tx_id, index)),
+                _ => None,
+            };
+            let id = id.ok_or_else(|| ContractError::UnreadableRecord {
+                key: format!("utxo {}", attributes.join(" ")),
+                reason: "its key does not end in a transaction and a number".to_owned(),
+            })?;
+            Ok(Coin {
+                id,
+                owner: owner.clone(),
+                amount,
+            })
+        })
+        .collect()
+}
+
+/// `TotalSupply`: what was minted less what was burned.
+///
+/// # Errors
+/// An unknown token.
+pub async fn total_supply<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+) -> Result<i128, ContractError> {
+    read(tx, symbol).await?;
+    let changes: Vec<(_, SupplyChange)> = tx.all(Prefix::Supply(symbol)).await?;
+    Ok(changes.iter().map(|(_, change)| i128::from(change.change)).sum())
+}
+
+/// Spends the caller's unspent outputs. Answers what they are worth.
+///
+/// # Errors
+/// [`ContractError::NotUnspent`] for one that is not there, of the caller; one named twice.
+pub async fn spend<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    inputs: &[CoinId],
+) -> Result<u128, ContractError> {
+    token::check_inputs(inputs)?;
+    let mut sum = 0;
+    for coin in inputs {
+        let key = Key::Utxo(symbol, &tx.caller, coin);
+        let Amount { amount } = tx.find(key).await?.ok_or_else(|| ContractError::NotUnspent {
+            symbol: symbol.to_string(),
+            owner: tx.caller.to_string(),
+            output: coin.to_string(),
+        })?;
+        tx.ledger.delete(key).await?;
+        sum += u128::from(amount);
+    }
+    Ok(sum)
+}
+
+/// Makes an output: number `index` of this transaction.
+///
+/// # Errors
+/// The peer's.
+pub async fn make<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    owner: &MspId,
+    index: u32,
+    amount: u64,
+) -> Result<Coin, ContractError> {
+    let id = CoinId::new(&tx.id, index);
+    tx.write(Key::Utxo(symbol, owner, &id), &Amount { amount })
+        .await?;
+    Ok(Coin {
+        id,
+        owner: owner.clone(),
+        amount,
+    })
+}
+
+/// Makes the outputs that hold `total` between them, numbered from `index`: one, or none for zero, unless it exceeds the
+/// largest amount.
+///
+/// # Errors
+/// The peer's.
+pub async fn make_split<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    owner: &MspId,
+    index: u32,
+    total: u128,
+) -> Result<Vec<Coin>, ContractError> {
+    let mut coins = Vec::new();
+    for (index, amount) in (index..).zip(token::split(total)) {
+        coins.push(make(tx, symbol, owner, index, amount).await?);
+    }
+    Ok(coins)
+}
+
+async fn require_issuer<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    function: &'static str,
+    symbol: &Symbol,
+) -> Result<(), ContractError> {
+    let token: Token = tx.read(Key::Token(symbol)).await?;
+    let allowed = match token.kind {
+        Kind::Cash if token.issuer == tx.caller => return Ok(()),
+        Kind::Cash => format!("{}, the issuer of {symbol}", token.issuer),
+        Kind::Share => format!("nobody: {symbol} is a share, which settlement alone brings into being"),
+    };
+    Err(ContractError::WrongRole {
+        function,
+        caller: tx.caller.to_string(),
+        allowed,
+    })
+}
