@@ -1,0 +1,131 @@
+//! Reaching a service over TLS, and what may be wrong on the way, told apart as far as the wire allows.
+
+use std::error::Error as _;
+use std::io;
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{CertificateError, ClientConfig, Error, InvalidMessage};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::PATIENCE;
+
+/// Why a service cannot be reached as the peer would reach it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DialError {
+    /// The address is not host:port, or the host has no such form.
+    #[error("'{0}' is not HOST:PORT")]
+    Address(String),
+    /// The host's name has no address.
+    #[error("the host name cannot be resolved: {0}")]
+    Unresolved(String),
+    /// Nobody listens.
+    #[error("nothing listens there: is the service started, and with this address?")]
+    Refused,
+    /// No answer at all.
+    #[error("no answer within {} s: a firewall, a wrong host, or a process that hangs", PATIENCE.as_secs())]
+    Silent,
+    /// The answer is not TLS.
+    #[error("it does not speak TLS: another service, or CHAINCODE_TLS_DISABLED is set there")]
+    PlainText,
+    /// Its certificate comes from elsewhere.
+    #[error(
+        "its certificate is not signed by root_cert of connection.json: it uses other files than those deployed"
+    )]
+    ForeignIssuer,
+    /// Its certificate is for other hosts.
+    #[error("its certificate does not name the host '{0}': issue one for the address that the peers dial")]
+    OtherHost(String),
+    /// Its certificate has ended, or this machine's clock is ahead.
+    #[error("its certificate has expired, or this clock is wrong")]
+    Expired,
+    /// Its certificate is not valid yet, or this machine's clock is behind.
+    #[error("its certificate is not valid yet: the clocks here and where it was made differ")]
+    NotYetValid,
+    /// It does not accept the peer's certificate.
+    #[error("it refuses the peer's certificate ({0}): its CHAINCODE_CLIENT_CA_CERT is another authority's")]
+    ClientRefused(String),
+    /// Something else.
+    #[error("TLS: {0}")]
+    Other(String),
+}
+
+/// A TCP connection.
+pub(crate) async fn tcp(address: &str) -> Result<TcpStream, DialError> {
+    if host(address).is_none() {
+        return Err(DialError::Address(address.to_owned()));
+    }
+    match timeout(PATIENCE, TcpStream::connect(address)).await {
+        Err(_) => Err(DialError::Silent),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Err(DialError::Refused),
+        Ok(Err(error)) if error.raw_os_error().is_none() => Err(DialError::Unresolved(error.to_string())),
+        Ok(Err(error)) => Err(DialError::Other(error.to_string())),
+        Ok(Ok(stream)) => Ok(stream),
+    }
+}
+
+/// A TLS connection. That the server refuses the client's certificate shows only with the first answer: see [`refusal`].
+pub(crate) async fn tls(address: &str, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, DialError> {
+    let host = host(address).ok_or_else(|| DialError::Address(address.to_owned()))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| DialError::Address(address.to_owned()))?;
+    let stream = tcp(address).await?;
+    match timeout(PATIENCE, TlsConnector::from(config).connect(name, stream)).await {
+        Err(_) => Err(DialError::Silent),
+        Ok(Err(error)) => Err(explain(&error, host)),
+        Ok(Ok(stream)) => Ok(stream),
+    }
+}
+
+fn host(address: &str) -> Option<&str> {
+    let (host, port) = address.rsplit_once(':')?;
+    port.parse::<u16>().ok()?;
+    let host = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'))
+        .unwrap_or(host);
+    (!host.is_empty()).then_some(host)
+}
+
+fn explain(error: &io::Error, host: &str) -> DialError {
+    match tls_error(error) {
+        Some(Error::InvalidCertificate(reason)) => match reason {
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => DialError::ForeignIssuer,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                DialError::OtherHost(host.to_owned())
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => DialError::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                DialError::NotYetValid
+            }
+            other => DialError::Other(other.to_string()),
+        },
+        Some(Error::InvalidMessage(InvalidMessage::InvalidContentType)) => DialError::PlainText,
+        Some(Error::AlertReceived(alert)) => DialError::ClientRefused(format!("{alert:?}")),
+        Some(other) => DialError::Other(other.to_string()),
+        // A server that reads our greeting as something else hangs up on it.
+        None if error.kind() == io::ErrorKind::UnexpectedEof => DialError::PlainText,
+        None if error.kind() == io::ErrorKind::ConnectionReset => DialError::PlainText,
+        None => DialError::Other(error.to_string()),
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref::<Error>()
+}
+
+/// The refusal of the client's certificate, if that is at the bottom of a failed call. HTTP/2 keeps an I/O error's text alone,
+/// so the text of rustls's `AlertReceived` it has to be.
+pub(crate) fn refusal(status: &tonic::Status) -> Option<DialError> {
+    let mut cause = status.source();
+    while let Some(error) = cause {
+        if let Some(alert) = error.to_string().strip_prefix("received fatal alert: ") {
+            return Some(DialError::ClientRefused(alert.to_owned()));
+        }
+        cause = error.source();
+    }
+    None
+}

@@ -1,0 +1,306 @@
+//! Every way in which a chaincode server can be out of step with what was deployed has words of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use fabric_protos::protos::chaincode_message::Type;
+use fabric_protos::protos::chaincode_server::{Chaincode, ChaincodeServer};
+use fabric_protos::protos::{ChaincodeId, ChaincodeMessage};
+use network_doctor::{Finding, examine};
+use prost::Message as _;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::{Once, once};
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::{Request, Response, Status, Streaming};
+
+const PACKAGE: &str = "ipo_1.0:0123";
+
+/// Says one thing when a peer connects.
+#[derive(Clone)]
+struct Says(ChaincodeMessage);
+
+#[tonic::async_trait]
+impl Chaincode for Says {
+    type ConnectStream = Once<Result<ChaincodeMessage, Status>>;
+
+    async fn connect(
+        &self,
+        _: Request<Streaming<ChaincodeMessage>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        Ok(Response::new(once(Ok(self.0.clone()))))
+    }
+}
+
+fn register(name: &str) -> Says {
+    let id = ChaincodeId {
+        name: name.to_owned(),
+        ..ChaincodeId::default()
+    };
+    Says(message(Type::Register, id.encode_to_vec()))
+}
+
+fn message(kind: Type, payload: Vec<u8>) -> ChaincodeMessage {
+    ChaincodeMessage {
+        r#type: kind.into(),
+        payload,
+        ..ChaincodeMessage::default()
+    }
+}
+
+/// A certificate authority for one side or both.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(
+            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"),
+        )
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Certificate and key, PEM, after `change`.
+    fn issue(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+        let hosts = hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>();
+        let mut params = CertificateParams::new(hosts).expect("host names");
+        change(&mut params);
+        let key = KeyPair::generate().expect("a key");
+        (
+            params.signed_by(&key, &self.0).expect("a certificate").pem(),
+            key.serialize_pem(),
+        )
+    }
+}
+
+/// An organisation's deployment for a server at `address`, and the server's TLS that belongs to it.
+struct Deployment {
+    directory: TempDir,
+    authority: Authority,
+}
+
+impl Deployment {
+    fn new() -> Self {
+        Self {
+            directory: TempDir::new().expect("a directory"),
+            authority: Authority::new(),
+        }
+    }
+
+    fn server_tls(&self) -> ServerTlsConfig {
+        let (certificate, key) = self.authority.issue(&["127.0.0.1"], |_| {});
+        tls(&certificate, &key, &self.authority)
+    }
+
+    async fn examine(&self, address: SocketAddr) -> Finding {
+        let (client_cert, client_key) = self.authority.issue(&[], |_| {});
+        let connection = serde_json::json!({
+            "address": address.to_string(), "dial_timeout": "10s", "tls_required": true, "client_auth_required": true,
+            "client_cert": client_cert, "client_key": client_key, "root_cert": self.authority.pem(),
+        });
+        self.examine_as(&connection.to_string()).await
+    }
+
+    async fn examine_as(&self, connection: &str) -> Finding {
+        let directory: &Path = self.directory.path();
+        fs::write(directory.join("connection.json"), connection).expect("a file");
+        fs::write(directory.join("package-id"), format!("{PACKAGE}\n")).expect("a file");
+        let mut findings = examine(directory).await;
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        findings.remove(0)
+    }
+}
+
+fn tls(certificate: &str, key: &str, clients: &Authority) -> ServerTlsConfig {
+    ServerTlsConfig::new()
+        .identity(Identity::from_pem(certificate, key))
+        .client_ca_root(Certificate::from_pem(clients.pem()))
+}
+
+async fn serve(says: Says, tls: Option<ServerTlsConfig>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls).expect("a TLS configuration");
+    }
+    let running = server
+        .add_service(ChaincodeServer::new(says))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+    tokio::spawn(running);
+    address
+}
+
+#[track_caller]
+fn assert_wrong(finding: &Finding, words: &str) {
+    let wrong = finding.verdict.as_ref().expect_err("nothing was found wrong");
+    assert!(wrong.contains(words), "{wrong}");
+}
+
+#[tokio::test]
+async fn a_server_that_fits_is_well() {
+    let deployment = Deployment::new();
+    let address = serve(register(PACKAGE), Some(deployment.server_tls())).await;
+    let finding = deployment.examine(address).await;
+    assert_eq!(
+        finding.verdict,
+        Ok(format!("registers as {PACKAGE}, over mutual TLS"))
+    );
+}
+
+#[tokio::test]
+async fn without_tls_on_both_sides_too() {
+    let address = serve(register(PACKAGE), None).await;
+    let finding = Deployment::new()
+        .examine_as(&format!(r#"{{"address": "{address}"}}"#))
+        .await;
+    assert_eq!(
+        finding.verdict,
+        Ok(format!("registers as {PACKAGE}, over plain text"))
+    );
+}
+
+#[tokio::test]
+async fn another_package_is_named_with_the_one_deployed() {
+    let deployment = Deployment::new();
+    let address = serve(register("ipo_0.9:4567"), Some(deployment.server_tls())).await;
+    let finding = deployment.examine(address).await;
+    assert_wrong(&finding, "registers as 'ipo_0.9:4567'");
+    assert_wrong(&finding, &format!("CHAINCODE_ID={PACKAGE}"));
+}
+
+#[tokio::test]
+async fn a_first_message_that_is_not_register_is_named() {
+    let deployment = Deployment::new();
+    let address = serve(
+        Says(message(Type::Keepalive, vec![])),
+        Some(deployment.server_tls()),
+    )
+    .await;
+    assert_wrong(&deployment.examine(address).await, "KEEPALIVE");
+    let address = serve(
+        Says(message(Type::Register, vec![0xff])),
+        Some(deployment.server_tls()),
+    )
+    .await;
+    assert_wrong(&deployment.examine(address).await, "REGISTER without a name");
+}
+
+#[tokio::test]
+async fn nobody_listening() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    drop(listener);
+    assert_wrong(&Deployment::new().examine(address).await, "nothing listens there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_listening_who_never_answers() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    assert_wrong(&Deployment::new().examine(address).await, "no answer within 5 s");
+    drop(listener);
+}
+
+#[tokio::test]
+async fn a_server_without_tls() {
+    let address = serve(register(PACKAGE), None).await;
+    assert_wrong(&Deployment::new().examine(address).await, "does not speak TLS");
+}
+
+#[tokio::test]
+async fn a_server_certificate_of_another_authority() {
+    let deployment = Deployment::new();
+    let (certificate, key) = Authority::new().issue(&["127.0.0.1"], |_| {});
+    let address = serve(
+        register(PACKAGE),
+        Some(tls(&certificate, &key, &deployment.authority)),
+    )
+    .await;
+    assert_wrong(&deployment.examine(address).await, "not signed by root_cert");
+}
+
+#[tokio::test]
+async fn a_server_certificate_for_another_host() {
+    let deployment = Deployment::new();
+    let (certificate, key) = deployment.authority.issue(&["cc.example.com"], |_| {});
+    let address = serve(
+        register(PACKAGE),
+        Some(tls(&certificate, &key, &deployment.authority)),
+    )
+    .await;
+    assert_wrong(
+        &deployment.examine(address).await,
+        "does not name the host '127.0.0.1'",
+    );
+}
+
+#[tokio::test]
+async fn a_server_certificate_of_another_time() {
+    let deployment = Deployment::new();
+    let (certificate, key) = deployment.authority.issue(&["127.0.0.1"], |params| {
+        params.not_after = date_time_ymd(2001, 1, 1);
+    });
+    let address = serve(
+        register(PACKAGE),
+        Some(tls(&certificate, &key, &deployment.authority)),
+    )
+    .await;
+    assert_wrong(&deployment.examine(address).await, "has expired");
+    let (certificate, key) = deployment.authority.issue(&["127.0.0.1"], |params| {
+        params.not_before = date_time_ymd(2999, 1, 1);
+    });
+    let address = serve(
+        register(PACKAGE),
+        Some(tls(&certificate, &key, &deployment.authority)),
+    )
+    .await;
+    assert_wrong(&deployment.examine(address).await, "not valid yet");
+}
+
+#[tokio::test]
+async fn a_server_that_trusts_another_client_authority() {
+    let deployment = Deployment::new();
+    let (certificate, key) = deployment.authority.issue(&["127.0.0.1"], |_| {});
+    let address = serve(
+        register(PACKAGE),
+        Some(tls(&certificate, &key, &Authority::new())),
+    )
+    .await;
+    assert_wrong(
+        &deployment.examine(address).await,
+        "refuses the peer's certificate",
+    );
+}
+
+#[tokio::test]
+async fn files_that_are_not_what_they_should_be() {
+    let deployment = Deployment::new();
+    assert_wrong(&deployment.examine_as("{").await, "connection.json");
+    let finding = deployment
+        .examine_as(r#"{"address": "127.0.0.1:1", "tls_required": true, "root_cert": "x"}"#)
+        .await;
+    assert_wrong(&finding, "root_cert holds no PEM");
+    assert_wrong(
+        &deployment.examine_as(r#"{"address": "no port"}"#).await,
+        "'no port' is not HOST:PORT",
+    );
+    let root_cert = deployment.authority.pem();
+    let (client_cert, _) = deployment.authority.issue(&[], |_| {});
+    let (_, client_key) = deployment.authority.issue(&[], |_| {});
+    let connection = serde_json::json!({
+        "address": "127.0.0.1:1", "tls_required": true, "client_auth_required": true,
+        "root_cert": root_cert, "client_cert": client_cert, "client_key": client_key,
+    });
+    let finding = deployment.examine_as(&connection.to_string()).await;
+    assert_wrong(&finding, "client_cert and client_key do not fit");
+    // What a finding says of a key's file never holds the key.
+    assert!(!format!("{finding:?}").contains("PRIVATE KEY"));
+}
