@@ -14,7 +14,7 @@ find_programs() {
 Install them as Fabric's documentation says (https://hyperledger-fabric.readthedocs.io/en/latest/install.html):
     curl -sSLO https://raw.githubusercontent.com/hyperledger/fabric/main/scripts/install-fabric.sh && chmod +x install-fabric.sh
     ./install-fabric.sh --fabric-version 2.5.16 binary
-and set FABRIC_BIN to the directory bin that it makes. Versions 2.5 and 3 serve."
+and set FABRIC_BIN to the directory bin that it makes. Versions 2.5 and 3 serve. Or let scripts/network download do it."
     if [[ -n $BIN ]]; then BIN=$(cd "$BIN" && pwd)/; fi
 }
 
@@ -50,4 +50,26 @@ need_tools() {
     for tool in "$@"; do
         type -P "$tool" >/dev/null || fail "the program '$tool' is needed and not installed"
     done
+}
+
+# download_programs VERSION : Fabric's release archive of programs, into RUN_ROOT/fabric-VERSION.
+download_programs() {
+    local version=${1#v} architecture directory url
+    [[ $version =~ ^[0-9]+\.[0-9]+\.[0-9]+$ ]] || fail "download: '$1' is not a version such as 2.5.16"
+    directory=$RUN_ROOT/fabric-$version
+    case $(uname -sm) in
+    'Linux x86_64') architecture=linux-amd64 ;;
+    'Linux aarch64') architecture=linux-arm64 ;;
+    *) fail "download: these scripts need Linux on x86_64 or aarch64, this is $(uname -sm)" ;;
+    esac
+    url=${FABRIC_RELEASES:-https://github.com/hyperledger/fabric/releases/download}/v$version/hyperledger-fabric-$architecture-$version.tar.gz
+    if [[ ! -x $directory/bin/peer ]]; then
+        rm -rf "$directory.new"
+        mkdir -p "$directory.new"
+        say "downloading $url"
+        curl -sSfL "$url" | tar -xz -C "$directory.new" || fail "download: nothing usable came from $url"
+        rm -rf "$directory"
+        mv "$directory.new" "$directory"
+    fi
+    echo "export FABRIC_BIN=$(printf %q "$directory/bin")"
 }
