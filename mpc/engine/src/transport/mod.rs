@@ -5,6 +5,7 @@
 
 mod delayed;
 mod memory;
+mod tls;
 
 use std::{future::Future, sync::Arc};
 
@@ -12,6 +13,7 @@ use thiserror::Error as ThisError;
 
 pub use delayed::Delayed;
 pub use memory::MemoryTransport;
+pub use tls::{Endpoint, Identity, TlsTransport, Trust, Verifier, key_hash};
 
 use crate::PartyId;
 

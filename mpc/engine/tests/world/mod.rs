@@ -3,6 +3,8 @@
 #![allow(dead_code, unreachable_pub)] // each test program uses its part
 #![allow(clippy::unwrap_used)] // as in every test; the lint does not see that this is one
 
+pub mod tls;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
