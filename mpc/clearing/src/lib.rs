@@ -1,1 +1,35 @@
-//! The auction: its plaintext reference and the secure protocol over the engine
+//! The auction: its plaintext reference and the secure protocol over the engine.
+//!
+//! One price for all: the clearing level is the highest level at which the total demand reaches what is for sale.
+//! [`reference`] computes it in the clear, from every organisation's demand. [`clear`] computes the same among
+//! organisations that each know their own demand alone, and opens nothing that the outcome does not tell.
+//!
+//! | module | what lives there |
+//! |---|---|
+//! | [`terms`] | what is public before a run |
+//! | [`outcome`] | what is public after it |
+//! | [`mod@reference`] | the auction in the clear |
+//! | `schedule` | which levels are probed when |
+//! | `search` | the clearing level, by probes |
+//! | `numerators`, `division` | who gets how many lots |
+//! | `protocol` | the whole run, in order |
+//! | `transcript` | everything that a run opens |
+//! | [`budget`] | what a run takes |
+//! | [`case`] | cases and outcomes as JSON |
+
+pub mod budget;
+pub mod case;
+mod division;
+mod numerators;
+pub mod outcome;
+mod protocol;
+pub mod reference;
+mod schedule;
+mod search;
+pub mod terms;
+pub mod transcript;
+
+pub use budget::{Budget, budget};
+pub use outcome::Outcome;
+pub use protocol::{ClearingError, clear, clear_recorded};
+pub use terms::{ClearingTerms, TermsError};
