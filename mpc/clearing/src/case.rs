@@ -446,7 +446,7 @@ pub struct Stats {
     /// Triples preprocessed for them.
     pub triples: usize,
     /// Rounds of messages.
-    pub rounds: usize,
+    pub rounds: u64,
     /// Bytes that each party sent, in ascending order of MSP id.
     pub bytes_sent: Vec<u64>,
     /// The time of each phase.

@@ -12,16 +12,20 @@
 //! | `schedule` | which levels are probed when |
 //! | `search` | the clearing level, by probes |
 //! | `numerators`, `division` | who gets how many lots |
-//! | `protocol` | the whole run, in order |
+//! | `protocol` | the whole protocol, in order |
 //! | `transcript` | everything that a run opens |
 //! | [`budget`] | what a run takes |
+//! | [`party`] | one party's whole run on the engine |
+//! | [`local`] | all parties in this process |
 //! | [`case`] | cases and outcomes as JSON |
 
 pub mod budget;
 pub mod case;
 mod division;
+pub mod local;
 mod numerators;
 pub mod outcome;
+pub mod party;
 mod protocol;
 pub mod reference;
 mod schedule;
@@ -31,5 +35,6 @@ pub mod transcript;
 
 pub use budget::{Budget, budget};
 pub use outcome::Outcome;
+pub use party::{Attempt, PartyStats, run_party};
 pub use protocol::{ClearingError, clear, clear_recorded};
 pub use terms::{ClearingTerms, TermsError};

@@ -66,7 +66,8 @@ impl Shape {
         let circuit = self.plan(terms).cost();
         Cost {
             triples: circuit.triples,
-            rounds: 1 + circuit.rounds + usize::from(self.pairs() > 0) + 1,
+            // An input is echoed.
+            rounds: 2 + circuit.rounds + usize::from(self.pairs() > 0) + 1,
         }
     }
 

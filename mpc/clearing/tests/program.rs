@@ -1,4 +1,5 @@
 //! The `ipo-clear` program: the cases with their outcomes, and bad input.
+#![allow(clippy::unwrap_used)] // a test fails by it
 
 use std::{
     io::Write,
@@ -71,7 +72,9 @@ fn good() -> Value {
     })
 }
 
-fn refused(arguments: &[&str], change: &dyn Fn(&mut Value)) -> String {
+type Change<'a> = &'a dyn Fn(&mut Value);
+
+fn refused(arguments: &[&str], change: Change) -> String {
     let mut bad = good();
     change(&mut bad);
     let output = ipo_clear(arguments, &json!([good(), bad]).to_string());
@@ -82,7 +85,7 @@ fn refused(arguments: &[&str], change: &dyn Fn(&mut Value)) -> String {
 
 #[test]
 fn bad_cases_are_refused_by_name() {
-    let cases: [(&dyn Fn(&mut Value), &str); 20] = [
+    let cases: [(Change, &str); 20] = [
         (&|case| case["listing"]["lots"] = json!(1), "unknown field `lots`"),
         (&|case| case["sale"] = json!(1), "unknown field `sale`"),
         (

@@ -3,10 +3,15 @@
 use std::{
     io::{Read, Write},
     process::ExitCode,
+    time::Duration,
 };
 
-use clap::Parser;
-use ipo_clearing::case::{Case, CaseError, Report, Stats, read_cases};
+use clap::{Parser, ValueEnum};
+use ipo_clearing::{
+    PartyStats,
+    case::{Case, Problem, Report, Seconds, Stats, read_cases},
+    local::{Network, clear_locally},
+};
 
 /// Clear IPOs: read a JSON array of cases from standard input, write a JSON array of outcomes to standard output.
 ///
@@ -20,9 +25,33 @@ use ipo_clearing::case::{Case, CaseError, Report, Stats, read_cases};
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// Compute in the clear, without any cryptography
-    #[arg(long)]
+    /// How the parties reach each other: over mutual TLS on loopback, or through queues in memory
+    #[arg(long, value_enum, default_value_t = Transport::Memory)]
+    transport: Transport,
+
+    /// Compute in the clear, without any cryptography; one organisation is then enough
+    #[arg(long, conflicts_with_all = ["transport", "fan_out", "latency"])]
     plain: bool,
+
+    /// Price levels probed side by side: 1 takes the fewest gates, more take fewer rounds
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = fan_out)]
+    fan_out: usize,
+
+    /// Milliseconds by which every message is delayed, one way
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Transport {
+    Memory,
+}
+
+fn fan_out(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(fan_out @ 1..=1024) => Ok(fan_out),
+        _ => Err("allowed is 1 to 1024".into()),
+    }
 }
 
 fn main() -> ExitCode {
@@ -40,10 +69,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let mut input = String::new();
     std::io::stdin().read_to_string(&mut input)?;
     let cases = read_cases(&input)?;
+    let runtime = tokio::runtime::Runtime::new()?;
     let reports = cases
         .iter()
         .enumerate()
-        .map(|(index, case)| clear(arguments, index, case))
+        .map(|(index, case)| {
+            let report = runtime.block_on(clear(arguments, case));
+            report.map_err(|problem| problem.in_case(index, Some(case.id.clone())))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let mut output = std::io::stdout().lock();
     serde_json::to_writer_pretty(&mut output, &reports)?;
@@ -51,8 +84,37 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn clear(_arguments: &Arguments, index: usize, case: &Case) -> Result<Report, CaseError> {
-    let wrong = |problem: ipo_clearing::case::Problem| problem.in_case(index, Some(case.id.clone()));
-    let outcome = case.reference().map_err(wrong)?;
-    case.report(&outcome, Stats::default()).map_err(wrong)
+async fn clear(arguments: &Arguments, case: &Case) -> Result<Report, Problem> {
+    if arguments.plain {
+        return case.report(&case.reference()?, Stats::default());
+    }
+    let network = match arguments.transport {
+        Transport::Memory => Network::Memory,
+    };
+    let latency = Duration::from_millis(arguments.latency);
+    let (outcome, stats) = clear_locally(&case.terms(arguments.fan_out)?, &case.curves(), network, latency)
+        .await
+        .map_err(|error| Problem::Run(error.into()))?;
+    case.report(&outcome, sum_up(&stats))
+}
+
+/// The parties' stats in one: counts are the same for all, times those of the slowest.
+fn sum_up(stats: &[PartyStats]) -> Stats {
+    let slowest = |time: fn(&PartyStats) -> Duration| {
+        let slowest = stats.iter().map(time).max().unwrap_or_default();
+        // Microseconds, so that the digits mean something.
+        (slowest.as_secs_f64() * 1e6).round() / 1e6
+    };
+    let first = stats.first().copied().unwrap_or_default();
+    Stats {
+        and_gates: first.and_gates,
+        triples: first.triples,
+        rounds: first.rounds,
+        bytes_sent: stats.iter().map(|stats| stats.bytes_sent).collect(),
+        seconds: Seconds {
+            set_up: slowest(|stats| stats.set_up),
+            preprocessing: slowest(|stats| stats.preprocessing),
+            online: slowest(|stats| stats.online),
+        },
+    }
 }

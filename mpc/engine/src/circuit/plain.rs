@@ -47,7 +47,8 @@ impl Plain {
             .collect()
     }
 
-    /// Triples used and rounds taken up to now; inputs and openings take a round each.
+    /// Triples used and rounds taken up to now: as on the engine, an input takes two (a broadcast and its echo), an
+    /// opening one.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
@@ -97,7 +98,7 @@ impl Gates for Plain {
                 allowed: "one count a party, the own one that of the bits given",
             });
         }
-        self.cost.rounds += 1;
+        self.cost.rounds += 2;
         for to in &self.to {
             // A party that has failed has dropped its end; the others learn it when they receive.
             let _ = to.send(mine.to_vec());
@@ -173,7 +174,7 @@ mod tests {
         assert_eq!(first.open(&[true]).await.unwrap(), [true]);
         let cost = Cost {
             triples: 2,
-            rounds: 3,
+            rounds: 4,
         };
         assert_eq!(
             (first.cost(), first.inputs(), first.openings()),
