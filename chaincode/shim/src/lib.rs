@@ -1,1 +1,47 @@
-//! Hyperledger Fabric's chaincode shim protocol in Rust
+//! Hyperledger Fabric's chaincode shim in Rust: chaincode as a service.
+//!
+//! A peer dials the [`ChaincodeServer`], which speaks `protos.Chaincode/Connect`, and runs each transaction as a task of its own. A
+//! contract function gets a [`TransactionContext`]; its [`ChaincodeStub`] has the methods of Fabric's other shims under the same
+//! names. [`Contracts`] routes `Contract:Function` calls to async functions with typed arguments; [`ClientIdentity`] says who
+//! called; [`KeyEndorsementPolicy`] makes a key's own endorsement policy.
+//!
+//! ```no_run
+//! use chaincode_shim::{ChaincodeServer, Contract, ContractError, Contracts, TransactionContext};
+//!
+//! async fn read(ctx: TransactionContext, id: String) -> Result<String, ContractError> {
+//!     let value = ctx.stub().get_state(&id).await?.ok_or_else(|| ContractError::not_found(format!("no {id}")))?;
+//!     Ok(String::from_utf8_lossy(&value).into_owned())
+//! }
+//!
+//! # async fn main_() -> Result<(), Box<dyn std::error::Error>> {
+//! let contracts = Contracts::new("assets", "1.0").with(Contract::new("asset").evaluate("Read", ["id"], read));
+//! ChaincodeServer::from_env(contracts)?.serve().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Arguments, transient data, state and answers are never logged.
+
+mod chaincode;
+mod composite_key;
+mod contract;
+mod error;
+mod identity;
+mod line;
+mod policy;
+mod server;
+mod session;
+mod stub;
+
+pub use fabric_protos::queryresult::{KeyModification, Kv};
+
+pub use self::chaincode::{Answer, Chaincode, OK, Response, refusal, success};
+pub use self::composite_key::{create_composite_key, split_composite_key};
+pub use self::contract::{
+    Contract, ContractError, Contracts, FromArgument, Function, Handler, Json, TransactionContext,
+};
+pub use self::error::Error;
+pub use self::identity::{ClientIdentity, NodeRole};
+pub use self::policy::KeyEndorsementPolicy;
+pub use self::server::{ChaincodeServer, ConfigError, ServerConfig, ServerError, TlsConfig};
+pub use self::stub::{ChaincodeStub, HistoryIterator, Page, RangeAll, StateIterator};

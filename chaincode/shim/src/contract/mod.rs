@@ -1,0 +1,249 @@
+//! Contracts: named functions with typed parameters, several contracts in one chaincode.
+
+mod argument;
+mod context;
+mod error;
+mod function;
+mod metadata;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tracing::debug;
+
+pub use self::argument::{FromArgument, Json};
+pub use self::context::TransactionContext;
+pub use self::error::ContractError;
+pub use self::function::{Function, Handler};
+use crate::chaincode::{Answer, Response, refusal, success};
+use crate::{Chaincode, ChaincodeStub};
+
+/// The contract that every chaincode has: its metadata, for tools.
+const SYSTEM: &str = "org.hyperledger.fabric";
+
+/// Its only function.
+const GET_METADATA: &str = "GetMetadata";
+
+type Before = Arc<
+    dyn Fn(TransactionContext) -> Pin<Box<dyn Future<Output = Result<(), ContractError>> + Send>>
+        + Send
+        + Sync,
+>;
+
+/// A contract: functions under a common name.
+///
+/// ```
+/// use chaincode_shim::{Contract, ContractError, Contracts, Function, TransactionContext};
+///
+/// async fn create(ctx: TransactionContext, id: String, amount: u64) -> Result<(), ContractError> {
+///     if ctx.stub().get_state(&id).await?.is_some() {
+///         return Err(ContractError::conflict(format!("{id} exists")));
+///     }
+///     Ok(ctx.stub().put_state(&id, amount.to_string().into_bytes()).await?)
+/// }
+///
+/// async fn read(ctx: TransactionContext, id: String) -> Result<String, ContractError> {
+///     let found = ctx.stub().get_state(&id).await?.ok_or_else(|| ContractError::not_found(format!("no {id}")))?;
+///     Ok(String::from_utf8_lossy(&found).into_owned())
+/// }
+///
+/// let contracts = Contracts::new("assets", "1.0").with(
+///     Contract::new("asset").submit("Create", ["id", "amount"], create).evaluate("Read", ["id"], read),
+/// );
+/// ```
+pub struct Contract {
+    name: String,
+    functions: BTreeMap<String, Function>,
+    before: Option<Before>,
+}
+
+impl Contract {
+    /// A contract without functions yet.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            functions: BTreeMap::new(),
+            before: None,
+        }
+    }
+
+    /// Adds a function whose writes are to be submitted. Its parameters' names and number are checked against the handler's at
+    /// compile time. A second function of the same name takes the first one's place.
+    #[must_use]
+    pub fn submit<A, const N: usize>(
+        self,
+        name: &str,
+        parameters: [&'static str; N],
+        handler: impl Handler<A, N>,
+    ) -> Self {
+        self.with(Function::submit(name, parameters, handler))
+    }
+
+    /// Adds a function that is for queries. The tag is for tools: a client may still submit it.
+    #[must_use]
+    pub fn evaluate<A, const N: usize>(
+        self,
+        name: &str,
+        parameters: [&'static str; N],
+        handler: impl Handler<A, N>,
+    ) -> Self {
+        self.with(Function::evaluate(name, parameters, handler))
+    }
+
+    /// Adds a function.
+    #[must_use]
+    pub fn with(mut self, function: Function) -> Self {
+        self.functions.insert(function.name().to_owned(), function);
+        self
+    }
+
+    /// Runs ahead of every function of this contract, after [`Function::own_org`]'s guard and before the arguments are read;
+    /// an error of it is the answer.
+    #[must_use]
+    pub fn before<F, R, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(TransactionContext) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<ContractError>,
+    {
+        self.before = Some(Arc::new(move |context| {
+            let running = hook(context);
+            Box::pin(async move { running.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    async fn call(&self, function: &Function, context: TransactionContext, args: &[Vec<u8>]) -> Response {
+        let run = async {
+            if function.is_own_org() {
+                context.require_own_org()?;
+            }
+            if let Some(before) = &self.before {
+                before(context.clone()).await?;
+            }
+            function.call(context, args).await
+        };
+        match run.await {
+            Ok(payload) => success(payload),
+            Err(error) => refusal(error.status(), error.message()),
+        }
+    }
+}
+
+/// A chaincode made of contracts. `Contract:Function` names a function; without a contract, the first one's is meant. A
+/// function's first letter may be lower case, as in Fabric's Go contracts. Every chaincode answers `org.hyperledger.fabric:GetMetadata`.
+pub struct Contracts {
+    title: String,
+    version: String,
+    /// In the order they were added: the first is the default.
+    contracts: Vec<Contract>,
+}
+
+/// What a call's first argument names.
+enum Route<'a> {
+    Metadata,
+    Function(&'a Contract, &'a Function),
+}
+
+impl Contracts {
+    /// A chaincode without contracts yet. Title and version go into its metadata.
+    pub fn new(title: impl Into<String>, version: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            version: version.into(),
+            contracts: Vec::new(),
+        }
+    }
+
+    /// Adds a contract; the first is the default.
+    #[must_use]
+    pub fn with(mut self, contract: Contract) -> Self {
+        self.contracts.push(contract);
+        self
+    }
+
+    /// What `org.hyperledger.fabric:GetMetadata` answers, as Fabric's contract schema has it.
+    pub fn metadata(&self) -> Value {
+        metadata::of(self)
+    }
+
+    fn route(&self, called: &str) -> Result<Route<'_>, ContractError> {
+        let (contract, function) = match called.rsplit_once(':') {
+            Some((SYSTEM, GET_METADATA)) => return Ok(Route::Metadata),
+            Some((contract, function)) => (Some(contract), function),
+            None => (None, called),
+        };
+        let found = match contract {
+            Some(name) => self.contracts.iter().find(|contract| contract.name == name),
+            None => self.contracts.first(),
+        };
+        let Some(found) = found else {
+            let known: Vec<_> = self
+                .contracts
+                .iter()
+                .map(|contract| contract.name.as_str())
+                .collect();
+            let asked = contract.unwrap_or_default();
+            return Err(ContractError::not_found(format!(
+                "no contract {asked:?}; there are: {}",
+                known.join(", ")
+            )));
+        };
+        let function = found
+            .functions
+            .get(function)
+            .or_else(|| found.functions.get(&capitalised(function)));
+        function
+            .map(|function| Route::Function(found, function))
+            .ok_or_else(|| {
+                let known: Vec<_> = found.functions.keys().map(String::as_str).collect();
+                let (name, known) = (&found.name, known.join(", "));
+                ContractError::not_found(format!("no function {called:?}; contract {name:?} has: {known}"))
+            })
+    }
+
+    async fn answer(&self, stub: ChaincodeStub) -> Response {
+        let args = stub.get_args();
+        let called = args.first().map_or(Ok(""), |name| std::str::from_utf8(name));
+        let route = match called {
+            Ok(called) => self.route(called),
+            Err(_) => Err(ContractError::bad_request(
+                "the function's name is not valid UTF-8",
+            )),
+        };
+        match route {
+            Ok(Route::Metadata) => success(self.metadata().to_string().into_bytes()),
+            Ok(Route::Function(contract, function)) => {
+                debug!(contract = contract.name, function = function.name(), "called");
+                let context = TransactionContext::new(stub.clone(), function.name());
+                contract
+                    .call(function, context, args.get(1..).unwrap_or_default())
+                    .await
+            }
+            Err(error) => refusal(error.status(), error.message()),
+        }
+    }
+}
+
+impl Chaincode for Contracts {
+    fn invoke(&self, stub: ChaincodeStub) -> Answer<'_> {
+        Box::pin(self.answer(stub))
+    }
+
+    fn needs_local_mspid(&self) -> bool {
+        self.contracts
+            .iter()
+            .flat_map(|contract| contract.functions.values())
+            .any(Function::is_own_org)
+    }
+}
+
+fn capitalised(name: &str) -> String {
+    let mut letters = name.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

@@ -1,0 +1,277 @@
+//! Who called: the client identity library of Fabric's shims (`pkg/cid` of fabric-chaincode-go).
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fabric_protos::msp::SerializedIdentity;
+use x509_parser::prelude::{FromDer, Pem, X509Certificate};
+use x509_parser::x509::X509Name;
+
+use crate::line::decode;
+use crate::{ChaincodeStub, Error};
+
+/// Extension in which Fabric CA records attributes.
+const ATTRIBUTES_OID: &str = "1.2.3.4.5.6.7.8.1";
+
+/// Types that appear in an id, the last part first. Go's X.509 library, on which Fabric's ids rest, keeps these parts alone and in this
+/// order, whatever the certificate's own (`Name.ToRDNSequence` in `crypto/x509/pkix`).
+const NAME_PARTS: [NamePart; 9] = [
+    NamePart {
+        oid: "2.5.4.5",
+        name: "SERIALNUMBER",
+        single: true,
+    },
+    NamePart {
+        oid: "2.5.4.3",
+        name: "CN",
+        single: true,
+    },
+    NamePart {
+        oid: "2.5.4.11",
+        name: "OU",
+        single: false,
+    },
+    NamePart {
+        oid: "2.5.4.10",
+        name: "O",
+        single: false,
+    },
+    NamePart {
+        oid: "2.5.4.17",
+        name: "POSTALCODE",
+        single: false,
+    },
+    NamePart {
+        oid: "2.5.4.9",
+        name: "STREET",
+        single: false,
+    },
+    NamePart {
+        oid: "2.5.4.7",
+        name: "L",
+        single: false,
+    },
+    NamePart {
+        oid: "2.5.4.8",
+        name: "ST",
+        single: false,
+    },
+    NamePart {
+        oid: "2.5.4.6",
+        name: "C",
+        single: false,
+    },
+];
+
+struct NamePart {
+    oid: &'static str,
+    name: &'static str,
+    /// Of several values the last one counts; otherwise they are joined by `+`.
+    single: bool,
+}
+
+/// Role that an MSP with NodeOUs reads from a certificate's organisational units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NodeRole {
+    /// An application's user.
+    Client,
+    /// A peer.
+    Peer,
+    /// An administrator.
+    Admin,
+    /// An orderer.
+    Orderer,
+}
+
+/// The identity that signed the proposal. The peer has checked certificate and signature before it called the chaincode; what is
+/// read here is what the certificate says.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientIdentity {
+    msp_id: String,
+    id: String,
+    certificate: Vec<u8>,
+    organizational_units: Vec<String>,
+    attributes: BTreeMap<String, String>,
+}
+
+impl ClientIdentity {
+    /// The caller of a transaction.
+    ///
+    /// # Errors
+    /// [`Error::NoProposal`], and as [`from_creator`](Self::from_creator).
+    pub fn new(stub: &ChaincodeStub) -> Result<Self, Error> {
+        Self::from_creator(stub.get_creator()?)
+    }
+
+    /// Reads an encoded `msp.SerializedIdentity`.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], or [`Error::NotX509`] for an Idemix identity and for any certificate that does not parse.
+    pub fn from_creator(creator: &[u8]) -> Result<Self, Error> {
+        let identity: SerializedIdentity = decode("SerializedIdentity", creator)?;
+        let not_x509 = |reason: &dyn fmt::Display| Error::NotX509 {
+            reason: reason.to_string(),
+        };
+        let pem = Pem::iter_from_buffer(&identity.id_bytes)
+            .next()
+            .ok_or_else(|| not_x509(&"there is no PEM block"))?
+            .map_err(|error| not_x509(&error))?;
+        let (_, certificate) = X509Certificate::from_der(&pem.contents).map_err(|error| not_x509(&error))?;
+
+        let id = format!(
+            "x509::{}::{}",
+            distinguished_name(certificate.subject())?,
+            distinguished_name(certificate.issuer())?
+        );
+        let organizational_units = certificate
+            .subject()
+            .iter_organizational_unit()
+            .map(|unit| unit.as_str().map(str::to_owned).map_err(|error| not_x509(&error)))
+            .collect::<Result<_, _>>()?;
+        let attributes = attributes(&certificate)?;
+        Ok(Self {
+            msp_id: identity.mspid,
+            id: STANDARD.encode(id),
+            organizational_units,
+            attributes,
+            certificate: pem.contents,
+        })
+    }
+
+    /// Unique within the MSP, and the same after the certificate has been renewed: Base64 of `x509::SUBJECT::ISSUER`, both
+    /// distinguished names as in RFC 2253.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// MSP id of the caller's organisation.
+    pub fn msp_id(&self) -> &str {
+        &self.msp_id
+    }
+
+    /// The certificate, in DER.
+    pub fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Value of an attribute that Fabric CA put into the certificate.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).map(String::as_str)
+    }
+
+    /// All attributes that Fabric CA put into the certificate.
+    pub fn attributes(&self) -> &BTreeMap<String, String> {
+        &self.attributes
+    }
+
+    /// Insists on an attribute's value.
+    ///
+    /// # Errors
+    /// [`Error::Attribute`].
+    pub fn assert_attribute(&self, name: &str, expected: &str) -> Result<(), Error> {
+        let found = self.attribute(name);
+        if found == Some(expected) {
+            return Ok(());
+        }
+        Err(Error::Attribute {
+            name: name.to_owned(),
+            found: found.map(str::to_owned),
+            expected: expected.to_owned(),
+        })
+    }
+
+    /// Organisational units of the certificate's subject.
+    pub fn organizational_units(&self) -> &[String] {
+        &self.organizational_units
+    }
+
+    /// Whether the certificate names this organisational unit.
+    pub fn has_organizational_unit(&self, unit: &str) -> bool {
+        self.organizational_units.iter().any(|found| found == unit)
+    }
+
+    /// Role by the usual names of an MSP's NodeOUs (`client`, `peer`, `admin`, `orderer`): the first that the
+    /// certificate names. `None` without NodeOUs.
+    pub fn node_role(&self) -> Option<NodeRole> {
+        self.organizational_units
+            .iter()
+            .find_map(|unit| match unit.as_str() {
+                "client" => Some(NodeRole::Client),
+                "peer" => Some(NodeRole::Peer),
+                "admin" => Some(NodeRole::Admin),
+                "orderer" => Some(NodeRole::Orderer),
+                _ => None,
+            })
+    }
+}
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity")
+            .field("msp_id", &self.msp_id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn attributes(certificate: &X509Certificate<'_>) -> Result<BTreeMap<String, String>, Error> {
+    #[derive(serde::Deserialize)]
+    struct Attributes {
+        #[serde(default)]
+        attrs: BTreeMap<String, String>,
+    }
+    let extension = certificate
+        .extensions()
+        .iter()
+        .find(|extension| extension.oid.to_id_string() == ATTRIBUTES_OID);
+    let Some(extension) = extension else {
+        return Ok(BTreeMap::new());
+    };
+    let found: Attributes = serde_json::from_slice(extension.value)
+        .map_err(|error| Error::malformed("attributes in the caller's certificate", &error))?;
+    Ok(found.attrs)
+}
+
+/// A distinguished name as RFC 2253 writes it, as far as [`NAME_PARTS`] goes.
+fn distinguished_name(name: &X509Name<'_>) -> Result<String, Error> {
+    let mut parts = Vec::new();
+    for part in &NAME_PARTS {
+        let mut values = Vec::new();
+        for attribute in name
+            .iter_attributes()
+            .filter(|found| found.attr_type().to_id_string() == part.oid)
+        {
+            let value = attribute.as_str().map_err(|error| Error::NotX509 {
+                reason: error.to_string(),
+            })?;
+            values.push(value);
+        }
+        if part.single {
+            values.drain(..values.len().saturating_sub(1));
+            values.retain(|value| !value.is_empty());
+        }
+        if !values.is_empty() {
+            let values: Vec<_> = values
+                .iter()
+                .map(|value| format!("{}={}", part.name, escape(value)))
+                .collect();
+            parts.push(values.join("+"));
+        }
+    }
+    Ok(parts.join(","))
+}
+
+/// A value with RFC 2253's special characters escaped.
+fn escape(value: &str) -> String {
+    let mut escaped = String::with_capacity(value.len());
+    for (at, c) in value.char_indices() {
+        let first = at == 0 && matches!(c, ' ' | '#');
+        let last = at + 1 == value.len() && c == ' ';
+        if first || last || matches!(c, ',' | '+' | '"' | '\\' | '<' | '>' | ';') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+    }
+    escaped
+}

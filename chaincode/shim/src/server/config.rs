@@ -1,0 +1,229 @@
+//! Configuration by the names that Fabric's own samples and shims use.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fmt, fs, io};
+
+use x509_parser::prelude::{FromDer, Pem, X509Certificate};
+
+const CHAINCODE_ID: &str = "CHAINCODE_ID";
+const CORE_CHAINCODE_ID: &str = "CORE_CHAINCODE_ID_NAME";
+const ADDRESS: &str = "CHAINCODE_SERVER_ADDRESS";
+const TLS_DISABLED: &str = "CHAINCODE_TLS_DISABLED";
+const TLS_KEY: &str = "CHAINCODE_TLS_KEY";
+const TLS_CERT: &str = "CHAINCODE_TLS_CERT";
+const CLIENT_CA: &str = "CHAINCODE_CLIENT_CA_CERT";
+pub(super) const LOCAL_MSPID: &str = "CORE_PEER_LOCALMSPID";
+
+/// Largest message that peers send and take: Fabric's own limit.
+const MAX_MESSAGE: usize = 100 * 1024 * 1024;
+
+/// How long transactions in flight may go on after SIGTERM, by default.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A variable is not set, or empty.
+    #[error("{name} is not set")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
+    /// A variable's value is not one of those allowed.
+    #[error("{name} is {found:?}; {allowed} is allowed")]
+    Invalid {
+        /// The variable.
+        name: &'static str,
+        /// Its value.
+        found: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A file that a variable names cannot be read.
+    #[error("{name}: cannot read {}: {source}", path.display())]
+    File {
+        /// The variable.
+        name: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// PEM that holds no usable certificate or key.
+    #[error("{name}: {reason}")]
+    Pem {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// How a server is reached, and what it is called.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// The chaincode's package id, `label:hash`, as its peers know it.
+    pub chaincode_id: String,
+    /// Where to listen, `host:port`; without a host, on every interface.
+    pub address: String,
+    /// TLS; none is plaintext.
+    pub tls: Option<TlsConfig>,
+    /// MSP id of the organisation whose peers dial.
+    pub local_mspid: Option<String>,
+    /// Largest message in either direction, in bytes: 100 MiB by default, as peers have it.
+    pub max_message: usize,
+    /// How long transactions in flight may go on once the server is stopping: 10 s by default.
+    pub drain_timeout: Duration,
+}
+
+/// Certificates and key in PEM. `Debug` does not show the key.
+#[derive(Clone)]
+pub struct TlsConfig {
+    /// The server's certificate, with its chain.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// Who issues the peers' client certificates; none lets any peer in.
+    pub client_ca: Option<String>,
+}
+
+impl ServerConfig {
+    /// A plaintext server, to be completed field by field.
+    pub fn new(chaincode_id: impl Into<String>, address: impl Into<String>) -> Self {
+        Self {
+            chaincode_id: chaincode_id.into(),
+            address: address.into(),
+            tls: None,
+            local_mspid: None,
+            max_message: MAX_MESSAGE,
+            drain_timeout: DRAIN_TIMEOUT,
+        }
+    }
+
+    /// From the environment:
+    ///
+    /// | variable | meaning |
+    /// |---|---|
+    /// | `CHAINCODE_ID` or `CORE_CHAINCODE_ID_NAME` | package id |
+    /// | `CHAINCODE_SERVER_ADDRESS` | `host:port` to listen on |
+    /// | `CHAINCODE_TLS_DISABLED` | `true` or `false`; unset, TLS is on if there is a key |
+    /// | `CHAINCODE_TLS_KEY`, `CHAINCODE_TLS_CERT` | PEM files |
+    /// | `CHAINCODE_CLIENT_CA_CERT` | PEM file; set, peers must show a certificate of this CA |
+    /// | `CORE_PEER_LOCALMSPID` | MSP id of the peers' organisation |
+    ///
+    /// # Errors
+    /// [`ConfigError`] that names the variable.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_lookup(|name| env::var(name).ok())
+    }
+
+    /// From variables wherever they are kept: see [`from_env`](Self::from_env). An empty value counts as none.
+    ///
+    /// # Errors
+    /// As [`from_env`](Self::from_env).
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let require = |name| get(name).ok_or(ConfigError::Missing { name });
+        let id = get(CHAINCODE_ID).or_else(|| get(CORE_CHAINCODE_ID));
+        let mut config = Self::new(
+            id.ok_or(ConfigError::Missing { name: CHAINCODE_ID })?,
+            require(ADDRESS)?,
+        );
+        config.local_mspid = get(LOCAL_MSPID);
+        let disabled = match get(TLS_DISABLED).map(|value| value.to_lowercase()).as_deref() {
+            None => get(TLS_KEY).is_none() && get(TLS_CERT).is_none(),
+            Some("true" | "1") => true,
+            Some("false" | "0") => false,
+            Some(found) => {
+                let (name, allowed) = (TLS_DISABLED, "true or false");
+                return Err(ConfigError::Invalid {
+                    name,
+                    found: found.to_owned(),
+                    allowed,
+                });
+            }
+        };
+        if !disabled {
+            config.tls = Some(TlsConfig {
+                certificate: read(TLS_CERT, &require(TLS_CERT)?)?,
+                key: read(TLS_KEY, &require(TLS_KEY)?)?,
+                client_ca: get(CLIENT_CA).map(|path| read(CLIENT_CA, &path)).transpose()?,
+            });
+        } else if get(CLIENT_CA).is_some() && get(TLS_DISABLED).is_none() {
+            // Somebody wants clients authenticated and would get plaintext.
+            return Err(ConfigError::Missing { name: TLS_KEY });
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The address in the form that sockets take.
+    pub(super) fn listen_address(&self) -> String {
+        match self.address.strip_prefix(':') {
+            Some(port) => format!("0.0.0.0:{port}"),
+            None => self.address.clone(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let port = self
+            .address
+            .rsplit_once(':')
+            .and_then(|(_, port)| port.parse::<u16>().ok());
+        if port.is_none() {
+            let (name, allowed) = (ADDRESS, "host:port");
+            return Err(ConfigError::Invalid {
+                name,
+                found: self.address.clone(),
+                allowed,
+            });
+        }
+        if self.chaincode_id.is_empty() {
+            return Err(ConfigError::Missing { name: CHAINCODE_ID });
+        }
+        if let Some(tls) = &self.tls {
+            check_certificates(TLS_CERT, &tls.certificate)?;
+            tls.client_ca
+                .as_deref()
+                .map_or(Ok(()), |roots| check_certificates(CLIENT_CA, roots))?;
+        }
+        Ok(())
+    }
+}
+
+fn read(name: &'static str, path: &str) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::File {
+        name,
+        path: Path::new(path).to_owned(),
+        source,
+    })
+}
+
+/// A file without a certificate would be taken for an empty chain, or for a CA that nobody has.
+fn check_certificates(name: &'static str, pem: &str) -> Result<(), ConfigError> {
+    let fail = |reason: String| ConfigError::Pem { name, reason };
+    let mut any = false;
+    for block in Pem::iter_from_buffer(pem.as_bytes()) {
+        let block = block.map_err(|error| fail(error.to_string()))?;
+        if block.label == "CERTIFICATE" {
+            X509Certificate::from_der(&block.contents).map_err(|error| fail(error.to_string()))?;
+            any = true;
+        }
+    }
+    if any {
+        Ok(())
+    } else {
+        Err(fail("there is no CERTIFICATE block".to_owned()))
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("client_authentication", &self.client_ca.is_some())
+            .finish_non_exhaustive()
+    }
+}

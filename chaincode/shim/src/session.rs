@@ -1,0 +1,352 @@
+//! One stream with a peer: registration, then transactions side by side until either end leaves.
+//!
+//! ```text
+//! chaincode                     peer
+//!   REGISTER (chaincode id) ──>
+//!                           <── REGISTERED
+//!                           <── READY (what it takes in batches)
+//!                           <── INIT or TRANSACTION (any number, at once)
+//!   GET_STATE, PUT_STATE .. ──>
+//!                           <── RESPONSE or ERROR
+//!   COMPLETED or ERROR      ──>
+//! ```
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_protos::protos::chaincode_message::Type;
+use fabric_protos::protos::{ChaincodeId, ChaincodeMessage, Response};
+use futures_util::{FutureExt, Stream, StreamExt};
+use prost::Message;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::chaincode::refusal;
+use crate::line::{Batches, Line};
+use crate::stub::{Call, ChaincodeStub};
+use crate::{Chaincode, Error};
+
+/// Least status that no peer endorses.
+const REFUSED: i32 = 400;
+
+/// Status of a call that the chaincode itself could not carry through.
+const INTERNAL: i32 = 500;
+
+/// Status of a call that came while the server was stopping.
+const UNAVAILABLE: i32 = 503;
+
+/// How long the functions of a stream that has dropped may go on before they are stopped: nothing that they do can be
+/// recorded any more.
+const AFTERMATH: Duration = Duration::from_secs(30);
+
+/// What every stream of a server shares.
+pub(crate) struct Shared {
+    pub(crate) chaincode: Arc<dyn Chaincode>,
+    pub(crate) chaincode_id: String,
+    pub(crate) local_mspid: Option<String>,
+    /// Largest message, in bytes, in either direction.
+    pub(crate) max_message: usize,
+    /// How long transactions in flight may go on once the server is stopping.
+    pub(crate) drain_timeout: Duration,
+    /// Cancelled when the server is stopping.
+    pub(crate) stopping: CancellationToken,
+}
+
+/// A transaction's name: channel and id.
+type Name = (String, String);
+
+/// How far the registration has come.
+enum State {
+    Created,
+    Established,
+    Ready(Batches),
+}
+
+/// Why a session ended before the peer wanted it to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+enum Ended {
+    #[error("the peer sent {got} while {expected} was expected")]
+    Unexpected {
+        got: &'static str,
+        expected: &'static str,
+    },
+    #[error(transparent)]
+    Stub(#[from] Error),
+}
+
+struct Session {
+    shared: Arc<Shared>,
+    outgoing: mpsc::Sender<ChaincodeMessage>,
+    state: State,
+    /// Where the replies for each transaction in flight go.
+    in_flight: HashMap<Name, mpsc::Sender<ChaincodeMessage>>,
+    tasks: JoinSet<Name>,
+}
+
+/// Speaks with one peer until the stream ends or the server has stopped.
+pub(crate) async fn run<S, E>(shared: Arc<Shared>, incoming: S, outgoing: mpsc::Sender<ChaincodeMessage>)
+where
+    S: Stream<Item = Result<ChaincodeMessage, E>> + Unpin,
+    E: std::fmt::Display,
+{
+    let mut session = Session {
+        shared,
+        outgoing,
+        state: State::Created,
+        in_flight: HashMap::new(),
+        tasks: JoinSet::new(),
+    };
+    match session.converse(incoming).await {
+        Ok(()) => info!("the stream to the peer has ended"),
+        Err(error) => {
+            warn!(%error, "the stream to the peer is given up");
+            let message = ChaincodeMessage {
+                r#type: Type::Error.into(),
+                payload: error.to_string().into_bytes(),
+                ..ChaincodeMessage::default()
+            };
+            let _ = session.outgoing.try_send(message);
+        }
+    }
+    session.abandon().await;
+}
+
+impl Session {
+    async fn converse<S, E>(&mut self, mut incoming: S) -> Result<(), Ended>
+    where
+        S: Stream<Item = Result<ChaincodeMessage, E>> + Unpin,
+        E: std::fmt::Display,
+    {
+        let id = ChaincodeId {
+            name: self.shared.chaincode_id.clone(),
+            ..ChaincodeId::default()
+        };
+        let register = ChaincodeMessage {
+            r#type: Type::Register.into(),
+            payload: id.encode_to_vec(),
+            ..ChaincodeMessage::default()
+        };
+        self.outgoing
+            .send(register)
+            .await
+            .map_err(|_| Error::Disconnected)?;
+
+        let stopping = self.shared.stopping.clone();
+        let mut deadline = None;
+        loop {
+            let stopped = deadline.is_some();
+            if stopped && self.tasks.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                message = incoming.next() => match message {
+                    Some(Ok(message)) => self.take(message)?,
+                    Some(Err(error)) => {
+                        info!(%error, "the peer's stream broke");
+                        return Ok(());
+                    }
+                    None => return Ok(()),
+                },
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.forget(done),
+                () = self.outgoing.closed() => return Ok(()),
+                () = stopping.cancelled(), if !stopped => {
+                    deadline = Some(Instant::now() + self.shared.drain_timeout);
+                }
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if stopped => {
+                    warn!(in_flight = self.tasks.len(), "transactions did not end in time and are stopped");
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: ChaincodeMessage) -> Result<(), Ended> {
+        let got = message.r#type();
+        if got == Type::Keepalive {
+            // Dropped if the line is full: then the peer hears enough of us.
+            let _ = self.outgoing.try_send(message);
+            return Ok(());
+        }
+        match (&self.state, got) {
+            (State::Created, Type::Registered) => self.state = State::Established,
+            (State::Created, _) => return Err(unexpected(got, Type::Registered)),
+            (State::Established, Type::Ready) => {
+                let batches = Batches::from_ready(&message.payload);
+                info!(?batches, "registered with the peer");
+                self.state = State::Ready(batches);
+            }
+            (State::Established, _) => return Err(unexpected(got, Type::Ready)),
+            (State::Ready(_), Type::Response | Type::Error) => self.deliver(message),
+            (State::Ready(batches), Type::Init | Type::Transaction) => {
+                let batches = *batches;
+                self.start(message, batches);
+            }
+            (State::Ready(_), other) => warn!(r#type = other.as_str_name(), "message from the peer ignored"),
+        }
+        Ok(())
+    }
+
+    /// Hands a reply to the transaction that waits for it.
+    fn deliver(&self, message: ChaincodeMessage) {
+        let name = (message.channel_id.clone(), message.txid.clone());
+        // A transaction has at most one request in flight: a full line means that nobody asked.
+        let taken = self
+            .in_flight
+            .get(&name)
+            .is_some_and(|replies| replies.try_send(message).is_ok());
+        if !taken {
+            debug!(channel = name.0, txid = name.1, "reply for no request ignored");
+        }
+    }
+
+    fn start(&mut self, message: ChaincodeMessage, batches: Batches) {
+        let name = (message.channel_id.clone(), message.txid.clone());
+        if self.in_flight.contains_key(&name) {
+            // An answer would end the one that is running.
+            warn!(
+                channel = name.0,
+                txid = name.1,
+                "transaction is in flight already; its repetition is ignored"
+            );
+            return;
+        }
+        let max_message = self.shared.max_message;
+        let (line, replies) = Line::new(
+            name.0.clone(),
+            name.1.clone(),
+            self.outgoing.clone(),
+            batches,
+            max_message,
+        );
+        self.in_flight.insert(name.clone(), replies);
+        let span = info_span!("transaction", channel = name.0, txid = name.1);
+        let shared = Arc::clone(&self.shared);
+        self.tasks.spawn(
+            async move {
+                transaction(&shared, line, message).await;
+                name
+            }
+            .instrument(span),
+        );
+    }
+
+    fn forget(&mut self, done: Result<Name, tokio::task::JoinError>) {
+        match done {
+            Ok(name) => drop(self.in_flight.remove(&name)),
+            // Not the contract's panic, which its task catches: the name is lost, so find it by its line.
+            Err(_) => self.in_flight.retain(|_, replies| !replies.is_closed()),
+        }
+    }
+
+    /// Fails every call in flight, and sees to it that no task stays behind.
+    async fn abandon(self) {
+        let Self {
+            in_flight,
+            mut tasks,
+            outgoing,
+            shared,
+            ..
+        } = self;
+        drop(in_flight);
+        drop(outgoing);
+        if shared.stopping.is_cancelled() {
+            return;
+        }
+        let all = async { while tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(AFTERMATH, all).await.is_err() {
+            warn!(
+                left = tasks.len(),
+                "functions of a stream that has ended are stopped"
+            );
+        }
+    }
+}
+
+fn unexpected(got: Type, expected: Type) -> Ended {
+    Ended::Unexpected {
+        got: got.as_str_name(),
+        expected: expected.as_str_name(),
+    }
+}
+
+/// Runs one transaction, and tells the peer how it ended.
+async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
+    let init = message.r#type() == Type::Init;
+    let mut last = ChaincodeMessage {
+        r#type: Type::Completed.into(),
+        txid: message.txid,
+        channel_id: message.channel_id,
+        ..ChaincodeMessage::default()
+    };
+    let call = match Call::read(&message.payload, message.proposal) {
+        Ok(call) => call,
+        Err(error) => {
+            warn!(%error, "transaction refused");
+            last.r#type = Type::Error.into();
+            last.payload = error.to_string().into_bytes();
+            let _ = line.send_last(last).await;
+            return;
+        }
+    };
+    let stub = ChaincodeStub::new(line, shared.local_mspid.clone(), call);
+    let mut response = if shared.stopping.is_cancelled() {
+        refusal(UNAVAILABLE, "the chaincode server is stopping")
+    } else {
+        answer(shared, stub.clone(), init).await
+    };
+    let line = stub.line();
+    // A refused call leaves no write behind that it could still hold back.
+    let flushed = if response.status < REFUSED {
+        line.finish_batch().await
+    } else {
+        Ok(())
+    };
+    let ended = line.end().await;
+    if let Err(error) = flushed.and(ended) {
+        response = refusal(INTERNAL, error.to_string());
+    }
+    let event = stub.take_event();
+    let status = response.status;
+    if status >= INTERNAL {
+        warn!(status, "transaction failed");
+    } else {
+        debug!(status, "transaction answered");
+    }
+    last.payload = response.encode_to_vec();
+    last.chaincode_event = event;
+    let size = last.encoded_len();
+    if size > shared.max_message {
+        let error = Error::TooLarge {
+            what: "response",
+            size,
+            limit: shared.max_message,
+        };
+        last.payload = refusal(INTERNAL, error.to_string()).encode_to_vec();
+        last.chaincode_event = None;
+    }
+    let _ = line.send_last(last).await;
+}
+
+/// What the contract answers; a panic is its answer too.
+async fn answer(shared: &Shared, stub: ChaincodeStub, init: bool) -> Response {
+    let chaincode = &shared.chaincode;
+    // The future is made inside, so that a panic on the way to it is caught as well.
+    let run = async move {
+        if init {
+            chaincode.init(stub).await
+        } else {
+            chaincode.invoke(stub).await
+        }
+    };
+    match AssertUnwindSafe(run).catch_unwind().await {
+        Ok(response) => response,
+        // Its text may quote anything: it is for the panic hook's standard error alone.
+        Err(_) => refusal(INTERNAL, "the chaincode panicked; see its log"),
+    }
+}
