@@ -103,3 +103,18 @@ commit() {
     done
     as_or_fail "$1" lifecycle chaincode commit "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" >/dev/null
 }
+
+# register_sidecar FILE ENDPOINT KEY-HASH : puts the organisation's sidecar on the ledger, where the others look it up.
+register_sidecar() {
+    local msp registered arguments=() endorser answer
+    msp=$(variable_in "$1" CORE_PEER_LOCALMSPID)
+    registered=$(as "$1" chaincode query -C "$CHANNEL" -n "$CHAINCODE" -c "{\"Args\":[\"ReadSidecar\",\"$msp\"]}" 2>/dev/null || true)
+    if [[ $registered == *"\"endpoint\":\"$2\""*"\"keyHash\":\"$3\""* ]]; then return; fi
+    for endorser in "${ENDORSERS[@]}"; do
+        arguments+=(--peerAddresses "${endorser%%,*}" --tlsRootCertFiles "${endorser#*,}")
+    done
+    answer=$(as "$1" chaincode invoke "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" -C "$CHANNEL" -n "$CHAINCODE" --waitForEvent \
+        -c "{\"Args\":[\"RegisterSidecar\",\"$2\",\"$3\",\"\"]}" 2>&1) ||
+        fail "$msp: RegisterSidecar: $(grep -E 'Error|error' <<<"$answer" | tail -n 2)"
+    say "$msp: sidecar $2 registered, key $3"
+}

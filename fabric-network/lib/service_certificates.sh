@@ -17,7 +17,7 @@ make_authority() {
 issue_certificate() {
     local directory=$1 role=$2 usage=$3 names='' host
     shift 3
-    for host in "$@"; do
+    for host in $(printf '%s\n' "$@" | sort -u); do
         if [[ $host =~ ^[0-9.]+$ || $host == *:* ]]; then names+=",IP:$host"; else names+=",DNS:$host"; fi
     done
     names=${names#,}

@@ -9,6 +9,7 @@ sidecar_node() { echo "$1-sidecar"; }
 chaincode_port() { echo $(($(organisation_port "$1") + 50)); }
 sidecar_port() { echo $(($(organisation_port "$1") + 51)); }
 exchange_port() { echo $(($(organisation_port "$1") + 52)); }
+sidecar_operations_port() { echo $(($(organisation_port "$1") + 53)); }
 
 # The repository's own programs, built if need be.
 build_programs() {
@@ -20,8 +21,8 @@ build_programs() {
     SIDECAR_PROGRAM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/$directory/mpc-sidecar
 }
 
-# deploy_definition [OPTION of scripts/deploy...]
-deploy_definition() {
+# run_deploy [STEP] [OPTION...] : scripts/deploy for this network.
+run_deploy() {
     local arguments=() organisation p msp
     for organisation in "${ORGANISATIONS[@]}"; do
         msp=$(msp_of "$organisation")
@@ -30,18 +31,32 @@ deploy_definition() {
         done
         arguments+=(--chaincode-address "$msp=127.0.0.1:$(chaincode_port "$organisation")"
             --sidecar-address "$msp=127.0.0.1:$(sidecar_port "$organisation")"
-            --exchange-address "$msp=127.0.0.1:$(exchange_port "$organisation")")
+            --exchange-address "$msp=127.0.0.1:$(exchange_port "$organisation")"
+            --operations-address "$msp=127.0.0.1:$(sidecar_operations_port "$organisation")")
     done
-    "$REPOSITORY/scripts/deploy" --channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" \
+    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/deploy" "$@" --channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" \
         --orderer "127.0.0.1:$(orderer_port 1)" --orderer-ca "$(orderer_ca)" --directory "$(deployment_directory)" \
-        "${arguments[@]}" "$@"
+        "${arguments[@]}"
 }
 
-start_services() {
+start_sidecars() {
     local organisation directory COMMAND
     for organisation in "${ORGANISATIONS[@]}"; do
         directory=$(deployment_directory)/$(msp_of "$organisation")
-        COMMAND=("$CHAINCODE_PROGRAM")
+        COMMAND=("$SIDECAR_PROGRAM" --config "$directory/sidecar.toml")
+        restart_process "$(sidecar_node "$organisation")" "$(sidecar_port "$organisation")" \
+            "$(exchange_port "$organisation")" "$(sidecar_operations_port "$organisation")" </dev/null
+    done
+    for organisation in "${ORGANISATIONS[@]}"; do
+        wait_for_process "$(sidecar_node "$organisation")" 30 "ready" \
+            curl -sf -m 2 "http://127.0.0.1:$(sidecar_operations_port "$organisation")/readyz"
+    done
+}
+
+start_chaincodes() {
+    local organisation directory COMMAND=("$CHAINCODE_PROGRAM")
+    for organisation in "${ORGANISATIONS[@]}"; do
+        directory=$(deployment_directory)/$(msp_of "$organisation")
         restart_process "$(chaincode_node "$organisation")" "$(chaincode_port "$organisation")" <"$directory/chaincode.env"
     done
     for organisation in "${ORGANISATIONS[@]}"; do
