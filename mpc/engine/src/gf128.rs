@@ -49,16 +49,40 @@ impl PowerHash {
 
     /// The hash of `blocks`; zero for none.
     pub fn hash(&self, blocks: &[Block]) -> Block {
-        let mut state = self.keyed.clone();
+        let mut sum = self.start();
+        sum.add(blocks);
+        sum.finish()
+    }
+
+    /// Starts the hash of blocks that come piecemeal.
+    pub fn start(&self) -> PowerSum {
+        PowerSum {
+            state: self.keyed.clone(),
+        }
+    }
+}
+
+/// A [`PowerHash`] that is under way.
+pub struct PowerSum {
+    state: Polyval,
+}
+
+impl PowerSum {
+    /// Takes the next blocks.
+    pub fn add(&mut self, blocks: &[Block]) {
         let mut buffer = [polyval::Block::default(); BATCH];
         for chunk in blocks.chunks(BATCH) {
             let buffer = &mut buffer[..chunk.len()];
             for (input, block) in buffer.iter_mut().zip(chunk) {
                 *input = block.to_bytes().into();
             }
-            state.update(buffer);
+            self.state.update(buffer);
         }
-        Block::from_bytes(state.finalize().0)
+    }
+
+    /// The hash of all blocks that came.
+    pub fn finish(self) -> Block {
+        Block::from_bytes(self.state.finalize().0)
     }
 }
 
@@ -109,6 +133,9 @@ mod tests {
             }
             let hash = PowerHash::new(Block(point)).hash(&input);
             prop_assert_eq!(hash, sum);
+            let mut piecemeal = PowerHash::new(Block(point)).start();
+            input.chunks(7).for_each(|piece| piecemeal.add(piece));
+            prop_assert_eq!(piecemeal.finish(), sum);
             if let [only] = input[..] {
                 prop_assert_eq!(reference(hash, Block(power_of_x(128))), reference(only, Block(point)));
             }

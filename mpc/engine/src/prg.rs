@@ -6,7 +6,7 @@ use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use crate::block::{BLOCK_BYTES, Block};
 
 /// As many blocks as AES works on at a time; more than the widest back end takes.
-pub(crate) const BATCH: usize = 64;
+pub(crate) const BATCH: usize = 128;
 
 /// The key stream of one secret seed. A seed has `2^64` streams of `2^64` blocks, which are independent.
 pub struct Prg {

@@ -15,6 +15,10 @@
 //! identity are refused, or one point would have two transcripts and `B` would fix the keys. `B` is sent after the
 //! chooser's points have come.
 //!
+//! Points are encoded twice their value, because a batch of doubled points costs one inversion instead of one each:
+//! a key comes from `2 b (R_j + ...)`, `R_c` is `2 (a G - h)` where `h` is RFC 9380's hash, and so `H = 2 h`. In
+//! a group of odd order that is a renaming.
+//!
 //! Endemic means that a corrupt party may determine its own keys (the chooser: its one), never learn the other's.
 //! That is enough here: keys only mask the sums of a tree whose seeds the other party drew.
 //!
@@ -62,8 +66,8 @@ impl Oracles {
         }
     }
 
-    /// `H_(instance,side)(other)`, hash-to-group as RFC 9380, appendix B, has it for ristretto255.
-    fn point(&self, instance: usize, side: u8, other: &CompressedRistretto) -> RistrettoPoint {
+    /// Half of `H_(instance,side)(other)`: hash-to-group as RFC 9380, appendix B, has it for ristretto255.
+    fn half_point(&self, instance: usize, side: u8, other: &CompressedRistretto) -> RistrettoPoint {
         hash_to_group(
             &[
                 &self.points,
@@ -75,14 +79,14 @@ impl Oracles {
         )
     }
 
-    /// The key that a shared point stands for.
-    fn key(&self, transcript: &[u8; 32], instance: usize, side: u8, shared: &RistrettoPoint) -> Block {
+    /// The key that a shared point, twice of which is `encoded`, stands for.
+    fn key(&self, transcript: &[u8; 32], instance: usize, side: u8, encoded: &CompressedRistretto) -> Block {
         let mut hash = Sha256::new();
         hash.update(self.keys);
         hash.update(transcript);
         hash.update((instance as u64).to_be_bytes());
         hash.update([side]);
-        hash.update(shared.compress().as_bytes());
+        hash.update(encoded.as_bytes());
         let mut digest: [u8; 32] = hash.finalize().into();
         let mut key = [0; BLOCK_BYTES];
         key.copy_from_slice(&digest[..BLOCK_BYTES]);
@@ -115,21 +119,31 @@ fn transcript(points: &[u8], reply: &CompressedRistretto) -> [u8; 32] {
         .into()
 }
 
-/// A point as a peer sent it.
-fn read_point(bytes: &[u8], peer: PartyId, step: &'static str) -> Result<RistrettoPoint, Error> {
+/// The encodings of twice the points.
+fn encode(points: &Zeroizing<Vec<RistrettoPoint>>) -> Zeroizing<Vec<CompressedRistretto>> {
+    Zeroizing::new(RistrettoPoint::double_and_compress_batch(points.iter()))
+}
+
+/// A point as a peer sent it, with its encoding.
+fn read_point(
+    bytes: &[u8],
+    peer: PartyId,
+    step: &'static str,
+) -> Result<(RistrettoPoint, CompressedRistretto), Error> {
     let malformed = |reason: &str| Error::Malformed {
         peer,
         step,
         reason: reason.to_owned(),
     };
-    let point = CompressedRistretto::from_slice(bytes)
-        .ok()
-        .and_then(|compressed| compressed.decompress())
+    let encoded =
+        CompressedRistretto::from_slice(bytes).map_err(|_| malformed("a point is not 32 bytes long"))?;
+    let point = encoded
+        .decompress()
         .ok_or_else(|| malformed("a point is not the canonical encoding of a ristretto255 element"))?;
     if point.is_identity() {
         return Err(malformed("a point is the identity"));
     }
-    Ok(point)
+    Ok((point, encoded))
 }
 
 /// The party with the choice bits, waiting for the reply.
@@ -145,16 +159,28 @@ impl Chooser {
     /// Chooses by the bits of `choices`; gives the points for the other party.
     pub(super) fn start(context: &Context, choices: Block, rng: &mut impl CryptoRng) -> (Self, Vec<u8>) {
         let oracles = Oracles::new(context);
-        let scalars: Zeroizing<Vec<Scalar>> =
+        let mut scalars: Zeroizing<Vec<Scalar>> =
             Zeroizing::new((0..INSTANCES).map(|_| Scalar::random(rng)).collect());
+        let others = encode(&Zeroizing::new(
+            (0..INSTANCES).map(|_| RistrettoPoint::random(rng)).collect(),
+        ));
+        let chosen = encode(&Zeroizing::new(
+            (scalars.iter().zip(others.iter()).enumerate())
+                .map(|(instance, (scalar, other))| {
+                    let side = u8::from(choices.bit(instance as u32));
+                    RISTRETTO_BASEPOINT_TABLE * scalar - oracles.half_point(instance, side, other)
+                })
+                .collect(),
+        ));
+        for scalar in scalars.iter_mut() {
+            *scalar = *scalar + *scalar;
+        }
         let mut points = Vec::with_capacity(POINTS_BYTES);
-        for (instance, scalar) in scalars.iter().enumerate() {
-            let side = u8::from(choices.bit(instance as u32));
-            let other = RistrettoPoint::random(rng).compress();
-            let chosen = RISTRETTO_BASEPOINT_TABLE * scalar - oracles.point(instance, side, &other);
-            let (mut first, mut second) = (chosen.compress().to_bytes(), other.to_bytes());
+        for (instance, (chosen, other)) in chosen.iter().zip(others.iter()).enumerate() {
+            let side = Choice::from(u8::from(choices.bit(instance as u32)));
+            let (mut first, mut second) = (chosen.to_bytes(), other.to_bytes());
             for (first, second) in first.iter_mut().zip(&mut second) {
-                u8::conditional_swap(first, second, Choice::from(side));
+                u8::conditional_swap(first, second, side);
             }
             points.extend_from_slice(&first);
             points.extend_from_slice(&second);
@@ -172,12 +198,15 @@ impl Chooser {
 
     /// Takes the other party's point; gives the chosen keys.
     pub(super) fn finish(self, reply: &[u8]) -> Result<Zeroizing<Vec<Block>>, Error> {
-        let point = read_point(reply, self.peer, "base OT reply")?;
-        let transcript = transcript(&self.points, &point.compress());
+        let (point, encoded) = read_point(reply, self.peer, "base OT reply")?;
+        let transcript = transcript(&self.points, &encoded);
         let table = RistrettoBasepointTable::create(&point);
-        let keys = self.scalars.iter().enumerate().map(|(instance, scalar)| {
+        let shared = encode(&Zeroizing::new(
+            self.scalars.iter().map(|scalar| &table * scalar).collect(),
+        ));
+        let keys = shared.iter().enumerate().map(|(instance, shared)| {
             let side = u8::from(self.choices.bit(instance as u32));
-            self.oracles.key(&transcript, instance, side, &(&table * scalar))
+            self.oracles.key(&transcript, instance, side, shared)
         });
         Ok(Zeroizing::new(keys.collect()))
     }
@@ -207,27 +236,108 @@ pub(super) fn answer(context: &Context, points: &[u8], rng: &mut impl CryptoRng)
     let scalar = Zeroizing::new(Scalar::random(rng));
     let reply = (RISTRETTO_BASEPOINT_TABLE * &*scalar).compress();
     let transcript = transcript(points, &reply);
-    let mut keys = Zeroizing::new(Vec::with_capacity(INSTANCES));
+    let mut shared = Zeroizing::new(Vec::with_capacity(2 * INSTANCES));
     for (instance, pair) in points.chunks_exact(2 * POINT_BYTES).enumerate() {
         let (first, second) = pair.split_at(POINT_BYTES);
-        let points = [read_point(first, peer, STEP)?, read_point(second, peer, STEP)?];
-        // Both are canonical, so these are the bytes that came.
-        let [first, second] = [first, second].map(|bytes| {
-            let mut compressed = CompressedRistretto::default();
-            compressed.0.copy_from_slice(bytes);
-            compressed
-        });
-        let shared = [
-            (points[0] + oracles.point(instance, 0, &second)) * *scalar,
-            (points[1] + oracles.point(instance, 1, &first)) * *scalar,
-        ];
-        keys.push([
-            oracles.key(&transcript, instance, 0, &shared[0]),
-            oracles.key(&transcript, instance, 1, &shared[1]),
-        ]);
+        let (first, second) = (read_point(first, peer, STEP)?, read_point(second, peer, STEP)?);
+        for (side, point, other) in [(0, first.0, second.1), (1, second.0, first.1)] {
+            let hashed = oracles.half_point(instance, side, &other);
+            shared.push((point + (hashed + hashed)) * *scalar);
+        }
     }
+    let shared = encode(&shared);
+    let (pairs, _) = shared.as_chunks();
+    let keys = pairs.iter().enumerate().map(|(instance, [first, second])| {
+        [
+            oracles.key(&transcript, instance, 0, first),
+            oracles.key(&transcript, instance, 1, second),
+        ]
+    });
+    let keys = Zeroizing::new(keys.collect());
     Ok(Keys {
         keys,
         reply: reply.to_bytes(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    fn context() -> Context {
+        Context::new([1; 32], 0, 1, "test")
+    }
+
+    fn array<const N: usize>(text: &str) -> [u8; N] {
+        hex::decode(text).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn hash_to_group_vectors() {
+        // RFC 9497, appendix A.1.1, has the hashed input times a scalar.
+        let blind = "64d37aed22a27f5191de1c1d69fadb899d8862b58eb4220029e036ec4c1f6706";
+        let blind = Scalar::from_canonical_bytes(array(blind)).unwrap();
+        for (input, blinded) in [
+            (
+                "00",
+                "609a0ae68c15a3cf6903766461307e5c8bb2f95e7e6550e1ffa2dc99e412803c",
+            ),
+            (
+                "5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a",
+                "da27ef466870f5f15296299850aa088629945a17d1f5b7f5ff043f76b3c06418",
+            ),
+        ] {
+            let input = hex::decode(input).unwrap();
+            let point = hash_to_group(&[&input], b"HashToGroup-OPRFV1-\x00-ristretto255-SHA512");
+            assert_eq!(hex::encode((point * blind).compress().as_bytes()), blinded);
+        }
+    }
+
+    #[test]
+    fn the_chosen_key_is_one_of_two_that_differ() {
+        let mut rng = ChaCha20Rng::seed_from_u64(1);
+        let choices = Block::random(&mut rng);
+        let (chooser, points) = Chooser::start(&context(), choices, &mut rng);
+        let both = answer(&context(), &points, &mut rng).unwrap();
+        let chosen = chooser.finish(&both.reply).unwrap();
+        assert_eq!(chosen.len(), INSTANCES);
+        for (instance, (pair, chosen)) in both.keys.iter().zip(chosen.iter()).enumerate() {
+            assert_ne!(pair[0], pair[1]);
+            assert_eq!(
+                *chosen,
+                pair[usize::from(choices.bit(instance as u32))],
+                "instance {instance}"
+            );
+        }
+    }
+
+    #[test]
+    fn instances_are_separate() {
+        // A chooser that sends the same points in every instance can read its own key in the first alone, and no
+        // two instances share a key.
+        let mut rng = ChaCha20Rng::seed_from_u64(2);
+        let (chooser, mut points) = Chooser::start(&context(), Block::ZERO, &mut rng);
+        let (first, others) = points.split_at_mut(2 * POINT_BYTES);
+        others
+            .chunks_exact_mut(2 * POINT_BYTES)
+            .for_each(|other| other.copy_from_slice(first));
+        let both = answer(&context(), &points, &mut rng).unwrap();
+        let chooser = Chooser { points, ..chooser };
+        let scalar = chooser.scalars[0];
+        let chosen = Chooser {
+            scalars: Zeroizing::new(vec![scalar; INSTANCES]),
+            ..chooser
+        };
+        let chosen = chosen.finish(&both.reply).unwrap();
+        for (instance, (pair, chosen)) in both.keys.iter().zip(chosen.iter()).enumerate() {
+            assert_eq!(pair[0] == *chosen, instance == 0, "instance {instance}");
+        }
+        let mut keys: Vec<_> = both.keys.as_flattened().iter().map(|key| key.0).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), 2 * INSTANCES);
+    }
 }

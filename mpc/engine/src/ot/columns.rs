@@ -2,51 +2,68 @@
 
 use zeroize::Zeroizing;
 
-use super::K;
+use super::{K, TREES};
 use crate::block::Block;
 use crate::gf128::PowerHash;
 use crate::transpose::transpose128;
 
-/// The columns, each a whole number of blocks; the last block of each is a mask of the consistency check.
+/// The columns, cut into blocks of 128 rows. At `128 * position + bit` is the block number `position` of the column
+/// `bit`, so that the rows take the place of the columns. The last block of each column masks its hash.
 pub(super) struct Columns {
-    blocks: usize,
     data: Zeroizing<Vec<Block>>,
 }
 
 impl Columns {
     pub(super) fn zero(blocks: usize) -> Self {
         Self {
-            blocks,
             data: Zeroizing::new(vec![Block::ZERO; 128 * blocks]),
         }
     }
 
-    /// The columns of each tree in turn, `K` together.
-    pub(super) fn trees(&mut self) -> impl Iterator<Item = &mut [Block]> {
-        self.data.chunks_exact_mut(K * self.blocks)
+    /// The `K` columns of `tree` from the block number `start` on: their next blocks, then those after.
+    pub(super) fn of_tree(&mut self, tree: usize, start: usize) -> impl Iterator<Item = &mut [Block]> {
+        self.data
+            .chunks_exact_mut(128)
+            .skip(start)
+            .map(move |square| &mut square[K * tree..][..K])
     }
 
     /// The check's hash of each column.
-    pub(super) fn hashes(&self, point: Block) -> impl Iterator<Item = Block> {
+    pub(super) fn hashes(&self, point: Block) -> Vec<Block> {
+        const PIECE: usize = 64;
         let hash = PowerHash::new(point);
-        self.data
-            .chunks_exact(self.blocks)
-            .map(move |column| masked_hash(&hash, column))
+        let (used, masks) = self.data.split_at(self.data.len() - 128);
+        let mut hashes = Vec::with_capacity(128);
+        let mut pieces = Zeroizing::new([[Block::ZERO; PIECE]; K]);
+        // The columns of a tree lie side by side in memory.
+        for tree in 0..TREES {
+            let mut sums: [_; K] = std::array::from_fn(|_| hash.start());
+            for squares in used.chunks(128 * PIECE) {
+                for (position, square) in squares.chunks_exact(128).enumerate() {
+                    for (piece, block) in pieces.iter_mut().zip(&square[K * tree..]) {
+                        piece[position] = *block;
+                    }
+                }
+                for (sum, piece) in sums.iter_mut().zip(pieces.iter()) {
+                    sum.add(&piece[..squares.len() / 128]);
+                }
+            }
+            hashes.extend(
+                sums.into_iter()
+                    .zip(&masks[K * tree..])
+                    .map(|(sum, mask)| sum.finish() ^ *mask),
+            );
+        }
+        hashes
     }
 
     /// The first `count` rows.
-    pub(super) fn rows(&self, count: usize) -> Zeroizing<Vec<Block>> {
-        debug_assert!(count <= (self.blocks - 1) * 128);
-        let mut rows = Zeroizing::new(Vec::with_capacity(self.blocks * 128));
-        let mut square = Zeroizing::new([Block::ZERO; 128]);
-        for position in 0..count.div_ceil(128) {
-            for (block, column) in square.iter_mut().zip(self.data.chunks_exact(self.blocks)) {
-                *block = column[position];
-            }
-            transpose128(&mut square);
-            rows.extend_from_slice(&square[..(count - position * 128).min(128)]);
-        }
-        rows
+    pub(super) fn into_rows(self, count: usize) -> Zeroizing<Vec<Block>> {
+        let mut data = self.data;
+        let (squares, _) = data.as_chunks_mut();
+        squares.iter_mut().for_each(transpose128);
+        data.truncate(count);
+        data
     }
 }
 

@@ -69,14 +69,19 @@ impl Receiver {
         }));
         packed.push(Block::random(rng));
         let mut columns = Columns::zero(blocks);
-        let mut sum = Zeroizing::new(vec![Block::ZERO; blocks]);
         let mut message = Vec::with_capacity(TREES * blocks * BLOCK_BYTES);
-        for (part, seeds) in columns.trees().zip(self.seeds.chunks_exact(LEAVES)) {
-            vole::expand(seeds, self.batch, part, &mut sum);
-            for (sum, choices) in sum.iter_mut().zip(packed.iter()) {
-                *sum ^= *choices;
-            }
-            Block::append(&sum, &mut message);
+        for (tree, seeds) in self.seeds.chunks_exact(LEAVES).enumerate() {
+            vole::expand(seeds, self.batch, blocks, |part| {
+                for (sum, choices) in part.sum.iter().zip(&packed[part.start..]) {
+                    message.extend_from_slice(&(*sum ^ *choices).to_bytes());
+                }
+                let targets = columns.of_tree(tree, part.start);
+                for (position, target) in targets.take(part.sum.len()).enumerate() {
+                    for (target, column) in target.iter_mut().zip(part.columns) {
+                        *target = column[position];
+                    }
+                }
+            });
         }
         Ok((
             ReceiverCommitted {
@@ -115,6 +120,6 @@ impl ReceiverCommitted {
         let mut response = vec![masked_hash(&PowerHash::new(point), &choices)];
         response.extend(columns.hashes(point));
         receiver.batch += 1;
-        Ok((receiver, columns.rows(count), Block::write(&response)))
+        Ok((receiver, columns.into_rows(count), Block::write(&response)))
     }
 }

@@ -99,23 +99,21 @@ impl Sender {
             });
         }
         let mut columns = Columns::zero(blocks);
-        let mut sum = Zeroizing::new(vec![Block::ZERO; blocks]);
         let corrections = message.chunks_exact(blocks * BLOCK_BYTES);
-        for (tree, ((part, seeds), correction)) in columns
-            .trees()
-            .zip(self.seeds.chunks_exact(LEAVES))
-            .zip(corrections)
-            .enumerate()
-        {
-            // The sum is not the receiver's: a leaf is missing.
-            vole::expand(seeds, self.batch, part, &mut sum);
+        for (tree, (seeds, correction)) in self.seeds.chunks_exact(LEAVES).zip(corrections).enumerate() {
             let (correction, _) = correction.as_chunks();
-            for (bit, column) in part.chunks_exact_mut(blocks).enumerate() {
-                let set = self.delta.bit((tree * K + bit) as u32);
-                for (block, correction) in column.iter_mut().zip(correction) {
-                    *block ^= Block::from_bytes(*correction).times(set);
+            let masks: [_; K] =
+                std::array::from_fn(|bit| Block(u128::MAX).times(self.delta.bit((tree * K + bit) as u32)));
+            // The part's sum is not the receiver's: a leaf is missing.
+            vole::expand(seeds, self.batch, blocks, |part| {
+                let targets = columns.of_tree(tree, part.start).zip(&correction[part.start..]);
+                for (position, (target, correction)) in targets.take(part.sum.len()).enumerate() {
+                    let correction = Block::from_bytes(*correction);
+                    for ((target, column), mask) in target.iter_mut().zip(part.columns).zip(masks) {
+                        *target = column[position] ^ (correction & mask);
+                    }
                 }
-            }
+            });
         }
         let point = Block::random(rng);
         Ok((
@@ -157,7 +155,7 @@ impl SenderChallenged {
         };
         let choices = Block::from_bytes(*choices);
         let mut equal = Choice::from(1);
-        for (bit, (own, theirs)) in columns.hashes(point).zip(hashes).enumerate() {
+        for (bit, (own, theirs)) in columns.hashes(point).iter().zip(hashes).enumerate() {
             let expected = Block::from_bytes(*theirs) ^ choices.times(sender.delta.bit(bit as u32));
             equal &= own.ct_eq(&expected);
         }
@@ -168,7 +166,7 @@ impl SenderChallenged {
             });
         }
         sender.batch += 1;
-        Ok((sender, columns.rows(count)))
+        Ok((sender, columns.into_rows(count)))
     }
 }
 

@@ -12,40 +12,52 @@ use super::{K, LEAVES};
 use crate::block::Block;
 use crate::prg::{BATCH, Prg};
 
-/// Expands the seeds of one tree. Column `b` of `columns` (its `K` parts, all as long as `sum`) becomes the sum of
-/// the streams of all leaves whose number has bit `b` set, `sum` the sum of all streams. The leaf number 0 counts
-/// in `sum` alone. `columns` must be zero.
-pub(super) fn expand(seeds: &[Block], stream: u64, columns: &mut [Block], sum: &mut [Block]) {
-    debug_assert_eq!(seeds.len(), LEAVES);
-    debug_assert_eq!(columns.len(), K * sum.len());
-    let blocks = sum.len();
+/// A part of what a tree's seeds expand to.
+pub(super) struct Part<'a> {
+    /// The number of its first block.
+    pub(super) start: usize,
+    /// Its blocks of the columns `0..K`: in column `b` the sum of the streams of all leaves whose number has the
+    /// bit `b` set.
+    pub(super) columns: [&'a [Block]; K],
+    /// Its blocks of the sum of all streams.
+    pub(super) sum: &'a [Block],
+}
+
+/// Expands the seeds of one tree to `blocks` blocks of each column, in order, part by part. The leaf number 0 counts
+/// in the sum alone.
+pub(super) fn expand(seeds: &[Block], stream: u64, blocks: usize, mut take: impl FnMut(Part<'_>)) {
     let mut generators: Vec<Prg> = seeds.iter().map(|seed| Prg::new(*seed, stream)).collect();
-    let mut streams = Zeroizing::new(vec![Block::ZERO; LEAVES * BATCH]);
+    let mut streams = Zeroizing::new(vec![[Block::ZERO; BATCH]; LEAVES]);
+    let mut columns = Zeroizing::new([[Block::ZERO; BATCH]; K]);
     for start in (0..blocks).step_by(BATCH) {
         let width = BATCH.min(blocks - start);
-        for (generator, stream) in generators.iter_mut().zip(streams.chunks_exact_mut(BATCH)) {
+        for (generator, stream) in generators.iter_mut().zip(streams.iter_mut()) {
             generator.fill_blocks(&mut stream[..width]);
         }
-        // Level by level the streams whose numbers differ in the lowest bit are added up: the odd ones are what
-        // that bit's column consists of, the sums go on with the next bit.
-        for bit in 0..K {
-            let column = &mut columns[bit * blocks + start..][..width];
-            for pair in 0..LEAVES >> (bit + 1) {
-                let (done, rest) = streams.split_at_mut(2 * pair * BATCH);
-                let (even, rest) = rest.split_at_mut(BATCH);
-                let odd = &rest[..width];
-                for (target, odd) in column.iter_mut().zip(odd) {
-                    *target ^= *odd;
+        // Bit by bit the streams whose numbers differ in that bit are added up: the odd ones are what its column
+        // consists of, the sums go on with the next bit.
+        let mut left = &mut streams[..];
+        for column in columns.iter_mut() {
+            column.fill(Block::ZERO);
+            let half = left.len() / 2;
+            for pair in 0..half {
+                let (sums, rest) = left.split_at_mut(2 * pair + 1);
+                let odd = &rest[0];
+                for (column, odd) in column.iter_mut().zip(odd) {
+                    *column ^= *odd;
                 }
-                for (even, odd) in even.iter_mut().zip(odd) {
-                    *even ^= *odd;
-                }
-                if pair > 0 {
-                    done[pair * BATCH..][..width].copy_from_slice(&even[..width]);
+                let even = sums[2 * pair];
+                for ((sum, even), odd) in sums[pair].iter_mut().zip(even).zip(odd) {
+                    *sum = even ^ *odd;
                 }
             }
+            left = &mut left[..half];
         }
-        sum[start..][..width].copy_from_slice(&streams[..width]);
+        take(Part {
+            start,
+            columns: std::array::from_fn(|bit| &columns[bit][..width]),
+            sum: &left[0][..width],
+        });
     }
 }
 
@@ -55,11 +67,17 @@ mod tests {
 
     #[test]
     fn columns_are_the_weighted_sums_of_the_streams() {
-        for blocks in [1, 63, 64, 65, 200] {
+        for blocks in [1, 127, 128, 129, 300] {
             let seeds: Vec<_> = (0..LEAVES as u128).map(Block).collect();
             let mut columns = vec![Block::ZERO; K * blocks];
-            let mut sum = vec![Block::ZERO; blocks];
-            expand(&seeds, 9, &mut columns, &mut sum);
+            let mut sum = Vec::new();
+            expand(&seeds, 9, blocks, |part| {
+                assert_eq!(part.start, sum.len());
+                sum.extend_from_slice(part.sum);
+                for (bit, column) in part.columns.iter().enumerate() {
+                    columns[bit * blocks + part.start..][..column.len()].copy_from_slice(column);
+                }
+            });
             let mut expected = vec![Block::ZERO; K * blocks];
             let mut expected_sum = vec![Block::ZERO; blocks];
             for (leaf, seed) in seeds.iter().enumerate() {
