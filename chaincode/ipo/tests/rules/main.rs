@@ -1,0 +1,8 @@
+//! The contract's rules over a map in place of a peer: whole flows, every refusal, and conservation under random calls.
+
+#![expect(clippy::unwrap_used, reason = "in a test's helpers as in the test")]
+
+mod conservation;
+mod flow;
+mod refusals;
+mod world;
