@@ -350,3 +350,81 @@ async fn answer(shared: &Shared, stub: ChaincodeStub, init: bool) -> Response {
         Err(_) => refusal(INTERNAL, "the chaincode panicked; see its log"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use fabric_protos::protos::SignedProposal;
+    use futures_util::stream;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chaincode::{Answer, success};
+
+    /// Asks the peer, which is gone by then or answers at random.
+    struct Asks;
+
+    impl Chaincode for Asks {
+        fn invoke(&self, stub: ChaincodeStub) -> Answer<'_> {
+            Box::pin(async move {
+                let _ = stub.get_state("k").await;
+                success(Vec::new())
+            })
+        }
+    }
+
+    fn shared() -> Arc<Shared> {
+        Arc::new(Shared {
+            chaincode: Arc::new(Asks),
+            chaincode_id: "id".to_owned(),
+            local_mspid: None,
+            max_message: 1 << 20,
+            drain_timeout: Duration::ZERO,
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    fn frame(of_type: i32, txid: &str, payload: Vec<u8>) -> ChaincodeMessage {
+        ChaincodeMessage {
+            r#type: of_type,
+            payload,
+            txid: txid.to_owned(),
+            ..ChaincodeMessage::default()
+        }
+    }
+
+    fn frames() -> impl Strategy<Value = Vec<ChaincodeMessage>> {
+        let bytes = || prop_oneof![Just(Vec::new()), proptest::collection::vec(any::<u8>(), 0..24)];
+        let any_frame = (-1..30_i32, "(tx|other|)", bytes(), proptest::option::of(bytes()));
+        let any_frame = any_frame.prop_map(|(of_type, txid, payload, proposal)| ChaincodeMessage {
+            proposal: proposal.map(|proposal_bytes| SignedProposal {
+                proposal_bytes,
+                ..SignedProposal::default()
+            }),
+            ..frame(of_type, &txid, payload)
+        });
+        proptest::collection::vec(any_frame, 0..16)
+    }
+
+    proptest! {
+        /// A panic of the session itself would fail this test, which runs it without a task around.
+        #[test]
+        fn a_session_survives_any_messages(frames in frames(), registered in any::<bool>()) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let (outgoing, mut sent) = mpsc::channel::<ChaincodeMessage>(4);
+                let opening = [Type::Registered, Type::Ready].map(|of_type| frame(of_type.into(), "", Vec::new()));
+                let opening = opening.into_iter().filter(|_| registered);
+                let incoming = stream::iter(opening.chain(frames).map(Ok::<_, std::convert::Infallible>));
+                let reader = tokio::spawn(async move {
+                    let mut types = Vec::new();
+                    while let Some(message) = sent.recv().await {
+                        types.push(message.r#type());
+                    }
+                    types
+                });
+                run(shared(), incoming, outgoing).await;
+                assert_eq!(reader.await.unwrap().first(), Some(&Type::Register));
+            });
+        }
+    }
+}

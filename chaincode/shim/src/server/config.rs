@@ -227,3 +227,108 @@ impl fmt::Debug for TlsConfig {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
+        ServerConfig::from_lookup(|name| {
+            variables
+                .iter()
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn fails(variables: &[(&str, &str)]) -> String {
+        load(variables).unwrap_err().to_string()
+    }
+
+    const BASE: [(&str, &str); 2] = [(CHAINCODE_ID, "cc:1"), (ADDRESS, "127.0.0.1:9999")];
+
+    fn with(more: &[(&'static str, &str)]) -> Result<ServerConfig, ConfigError> {
+        load(&[&BASE[..], more].concat())
+    }
+
+    #[test]
+    fn id_and_address_are_needed_and_named() {
+        let config = load(&BASE).unwrap();
+        assert_eq!(
+            (config.chaincode_id.as_str(), config.address.as_str()),
+            ("cc:1", "127.0.0.1:9999")
+        );
+        assert!(config.tls.is_none() && config.local_mspid.is_none());
+        let config = load(&[
+            (CORE_CHAINCODE_ID, "cc:2"),
+            (ADDRESS, ":7052"),
+            (LOCAL_MSPID, "Org1MSP"),
+        ])
+        .unwrap();
+        assert_eq!(config.chaincode_id, "cc:2");
+        assert_eq!(config.local_mspid.as_deref(), Some("Org1MSP"));
+        assert_eq!(config.listen_address(), "0.0.0.0:7052");
+        assert_eq!(fails(&[]), "CHAINCODE_ID is not set");
+        assert_eq!(
+            fails(&[(CHAINCODE_ID, ""), (ADDRESS, ":1")]),
+            "CHAINCODE_ID is not set"
+        );
+        assert_eq!(fails(&BASE[..1]), "CHAINCODE_SERVER_ADDRESS is not set");
+        for wrong in ["localhost", "localhost:", "localhost:70000"] {
+            let expected = format!("CHAINCODE_SERVER_ADDRESS is {wrong:?}; host:port is allowed");
+            assert_eq!(fails(&[(CHAINCODE_ID, "cc"), (ADDRESS, wrong)]), expected);
+        }
+    }
+
+    #[test]
+    fn tls_is_on_with_a_key_unless_it_is_disabled() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (key, cert) = (
+            write("key", &key.serialize_pem()),
+            write("cert", &certificate.pem()),
+        );
+        let (key, cert, empty) = (key.as_str(), cert.as_str(), write("empty", ""));
+        let pair = [(TLS_KEY, key), (TLS_CERT, cert)];
+
+        let tls = with(&pair).unwrap().tls.unwrap();
+        assert!(tls.client_ca.is_none());
+        assert!(!format!("{tls:?}").contains("PRIVATE"));
+        assert!(
+            with(&[pair[0], pair[1], (CLIENT_CA, cert)])
+                .unwrap()
+                .tls
+                .unwrap()
+                .client_ca
+                .is_some()
+        );
+        assert!(
+            with(&[pair[0], pair[1], (TLS_DISABLED, "TRUE")])
+                .unwrap()
+                .tls
+                .is_none()
+        );
+
+        let fails = |more: &[(&'static str, &str)]| with(more).unwrap_err().to_string();
+        assert_eq!(fails(&pair[..1]), "CHAINCODE_TLS_CERT is not set");
+        assert_eq!(fails(&[(TLS_DISABLED, "false")]), "CHAINCODE_TLS_CERT is not set");
+        assert_eq!(fails(&[(CLIENT_CA, cert)]), "CHAINCODE_TLS_KEY is not set");
+        assert_eq!(
+            fails(&[(TLS_DISABLED, "maybe")]),
+            r#"CHAINCODE_TLS_DISABLED is "maybe"; true or false is allowed"#
+        );
+        assert!(
+            fails(&[pair[0], (TLS_CERT, "/nowhere")]).starts_with("CHAINCODE_TLS_CERT: cannot read /nowhere")
+        );
+        let none = "CHAINCODE_TLS_CERT: there is no CERTIFICATE block";
+        assert_eq!(fails(&[pair[0], (TLS_CERT, &empty)]), none);
+        let none = "CHAINCODE_CLIENT_CA_CERT: there is no CERTIFICATE block";
+        assert_eq!(fails(&[pair[0], pair[1], (CLIENT_CA, key)]), none);
+    }
+}

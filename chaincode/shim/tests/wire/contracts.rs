@@ -1,0 +1,303 @@
+//! Contracts through the wire: routing, arguments, refusals, guards, metadata.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chaincode_shim::{
+    ChaincodeServer, Contract, ContractError, Contracts, Error, Function, Json, Response, ServerConfig,
+    TransactionContext,
+};
+use fabric_protos::protos::GetState;
+use fabric_protos::protos::chaincode_message::Type;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::certificates::Authority;
+use crate::peer::{Peer, Running, config, proposal};
+
+#[derive(Serialize, Deserialize)]
+struct Step {
+    price: u64,
+}
+
+/// A contract's own error.
+struct Closed(&'static str);
+
+impl From<Closed> for ContractError {
+    fn from(closed: Closed) -> Self {
+        Self::conflict(format!("listing {} is closed", closed.0))
+    }
+}
+
+async fn add(_: TransactionContext, a: u64, b: u64) -> Result<u64, ContractError> {
+    a.checked_add(b)
+        .ok_or_else(|| ContractError::bad_request("the sum is too large"))
+}
+
+async fn close(_: TransactionContext, id: String) -> Result<(), Closed> {
+    if id == "l1" { Err(Closed("l1")) } else { Ok(()) }
+}
+
+async fn double(_: TransactionContext, Json(step): Json<Step>, times: Option<u32>) -> Result<Step, Error> {
+    Ok(Step {
+        price: step.price * 2 * u64::from(times.unwrap_or(1)),
+    })
+}
+
+async fn read(ctx: TransactionContext, id: String) -> Result<String, Error> {
+    Ok(ctx
+        .stub()
+        .get_state(&id)
+        .await?
+        .map(|value| String::from_utf8_lossy(&value).into_owned())
+        .unwrap_or_default())
+}
+
+async fn which(ctx: TransactionContext) -> Result<String, ContractError> {
+    Ok(ctx.function().to_owned())
+}
+
+fn contracts() -> Contracts {
+    let first = Contract::new("sale")
+        .submit("Close", ["id"], close)
+        .submit("Add", ["a", "b"], add)
+        .evaluate("Double", ["step", "times"], double)
+        .evaluate("Read", ["id"], read)
+        .evaluate("Which", [], which);
+    let second = Contract::new("token").with(Function::evaluate("Which", [], which));
+    Contracts::new("sales", "0.1").with(first).with(second)
+}
+
+async fn start(contracts: Contracts) -> (Running, Peer) {
+    let server = Running::start(config(), contracts).await;
+    let peer = server.peer().await;
+    (server, peer)
+}
+
+async fn call(peer: &mut Peer, args: &[&str]) -> Response {
+    peer.invoke("tx", args).await;
+    peer.completed("tx").await
+}
+
+fn text(response: &Response) -> (i32, String) {
+    let payload = String::from_utf8(response.payload.clone()).unwrap();
+    (
+        response.status,
+        if payload.is_empty() {
+            response.message.clone()
+        } else {
+            payload
+        },
+    )
+}
+
+#[tokio::test]
+async fn calls_reach_the_function_they_name() {
+    let (_server, mut peer) = start(contracts()).await;
+    let cases: [(&[&str], &str); 8] = [
+        (&["Add", "2", "3"], "5"),
+        (&["sale:Add", "2", "3"], "5"),
+        (&["sale:add", "2", "3"], "5"),
+        (&["add", "2", "3"], "5"),
+        (&["Double", r#"{"price": 4}"#, ""], r#"{"price":8}"#),
+        (&["Double", r#"{"price": 4}"#, "3"], r#"{"price":24}"#),
+        (&["token:which"], "Which"),
+        (&["Close", "l2"], ""),
+    ];
+    for (args, expected) in cases {
+        assert_eq!(
+            text(&call(&mut peer, args).await),
+            (200, expected.to_owned()),
+            "{args:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_a_status_and_say_why() {
+    let (_server, mut peer) = start(contracts()).await;
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&["Close", "l1"], 409, "listing l1 is closed"),
+        (
+            &["Add", "x", "3"],
+            400,
+            r#"argument "a" is "x"; an integer from 0 to 18446744073709551615 is allowed"#,
+        ),
+        (&["Add", "18446744073709551615", "1"], 400, "the sum is too large"),
+        (&["Add", "1"], 400, "Add takes 2 arguments (a, b), got 1"),
+        (&["Which", "1"], 400, "Which takes 0 arguments (), got 1"),
+        (
+            &["Buy"],
+            404,
+            r#"no function "Buy"; contract "sale" has: Add, Close, Double, Read, Which"#,
+        ),
+        (
+            &["token:Add"],
+            404,
+            r#"no function "token:Add"; contract "token" has: Which"#,
+        ),
+        (
+            &["bank:Add"],
+            404,
+            r#"no contract "bank"; there are: sale, token"#,
+        ),
+        (
+            &[],
+            404,
+            r#"no function ""; contract "sale" has: Add, Close, Double, Read, Which"#,
+        ),
+    ];
+    for (args, status, message) in cases {
+        assert_eq!(
+            text(&call(&mut peer, args).await),
+            (status, message.to_owned()),
+            "{args:?}"
+        );
+    }
+    peer.invoke_as(Type::Transaction, "tx", vec![b"\xff".to_vec()], None)
+        .await;
+    assert_eq!(peer.completed("tx").await.status, 400);
+    peer.invoke_as(
+        Type::Transaction,
+        "tx",
+        vec![b"Read".to_vec(), b"\xff".to_vec()],
+        None,
+    )
+    .await;
+    let response = peer.completed("tx").await;
+    assert_eq!(
+        text(&response),
+        (
+            400,
+            r#"argument "id" is not valid UTF-8; text is allowed"#.to_owned()
+        )
+    );
+}
+
+#[tokio::test]
+async fn functions_reach_the_ledger_and_pass_its_errors_on() {
+    let (_server, mut peer) = start(contracts()).await;
+    let get = GetState {
+        key: "k".to_owned(),
+        collection: String::new(),
+    }
+    .encode_to_vec();
+    peer.invoke("tx", &["Read", "k"]).await;
+    peer.answer(Type::GetState, get, b"value".to_vec()).await;
+    assert_eq!(peer.completed("tx").await.payload, b"value");
+    peer.invoke("tx", &["Read", "k"]).await;
+    peer.refuse(Type::GetState, "GET_STATE failed: no").await;
+    assert_eq!(
+        text(&peer.completed("tx").await),
+        (500, "GET_STATE failed: no".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn init_calls_a_function_or_nothing() {
+    let (_server, mut peer) = start(contracts()).await;
+    peer.invoke_as(Type::Init, "tx", vec![b"Which".to_vec()], None)
+        .await;
+    assert_eq!(peer.completed("tx").await.payload, b"Which");
+    peer.invoke_as(Type::Init, "tx", Vec::new(), None).await;
+    assert_eq!(text(&peer.completed("tx").await), (200, String::new()));
+}
+
+#[tokio::test]
+async fn the_before_hook_comes_first_and_can_refuse() {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&calls);
+    let contract = Contract::new("sale")
+        .evaluate("Which", [], which)
+        .evaluate("Stop", ["n"], add_one)
+        .before(move |ctx: TransactionContext| {
+            let count = Arc::clone(&count);
+            async move {
+                count.fetch_add(1, Ordering::Relaxed);
+                if ctx.function() == "Stop" {
+                    Err(ContractError::forbidden("stopped"))
+                } else {
+                    Ok(())
+                }
+            }
+        });
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    assert_eq!(
+        text(&call(&mut peer, &["Which"]).await),
+        (200, "Which".to_owned())
+    );
+    // Before the arguments: they would be refused as well.
+    assert_eq!(
+        text(&call(&mut peer, &["Stop", "x"]).await),
+        (403, "stopped".to_owned())
+    );
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+async fn add_one(_: TransactionContext, n: u8) -> Result<u16, ContractError> {
+    Ok(u16::from(n) + 1)
+}
+
+#[tokio::test]
+async fn own_organisation_functions_refuse_everybody_else() {
+    let contract = Contract::new("own").with(Function::evaluate("Secret", ["n"], add_one).own_org());
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    let ca = Authority::new("ca");
+    let args = || vec![b"Secret".to_vec(), b"1".to_vec()];
+
+    let own = proposal(&ca.creator("Org1MSP", &[], None), &[]);
+    peer.invoke_as(Type::Transaction, "tx", args(), Some(own)).await;
+    assert_eq!(text(&peer.completed("tx").await), (200, "2".to_owned()));
+
+    let other = proposal(&ca.creator("Org2MSP", &[], None), &[]);
+    for args in [args(), vec![b"Secret".to_vec(), b"not a number".to_vec()]] {
+        peer.invoke_as(Type::Transaction, "tx", args, Some(other.clone()))
+            .await;
+        let (status, message) = text(&peer.completed("tx").await);
+        assert_eq!(status, 403);
+        assert!(
+            message.starts_with("caller of Org2MSP refused: only clients of Org1MSP"),
+            "{message}"
+        );
+    }
+    peer.invoke_as(Type::Transaction, "tx", args(), None).await;
+    assert_eq!(peer.completed("tx").await.status, 500);
+}
+
+#[tokio::test]
+async fn a_chaincode_with_own_organisation_functions_needs_to_know_its_own() {
+    let contracts = || {
+        let contract = Contract::new("own").with(Function::evaluate("Secret", ["n"], add_one).own_org());
+        Contracts::new("t", "1").with(contract)
+    };
+    let error = ChaincodeServer::new(ServerConfig::new("id", "127.0.0.1:0"), contracts())
+        .err()
+        .unwrap();
+    assert_eq!(error.to_string(), "CORE_PEER_LOCALMSPID is not set");
+    assert!(ChaincodeServer::new(config(), contracts()).is_ok());
+}
+
+#[tokio::test]
+async fn metadata_names_contracts_functions_and_parameters() {
+    let (_server, mut peer) = start(contracts()).await;
+    let response = call(&mut peer, &["org.hyperledger.fabric:GetMetadata"]).await;
+    let metadata: Value = serde_json::from_slice(&response.payload).unwrap();
+    assert_eq!(metadata["info"], json!({"title": "sales", "version": "0.1"}));
+    let sale = &metadata["contracts"]["sale"];
+    assert_eq!(sale["default"], true);
+    let add = json!({
+        "name": "Add",
+        "tag": ["submit", "SUBMIT"],
+        "parameters": [
+            {"name": "a", "schema": {"type": "integer", "format": "u64"}},
+            {"name": "b", "schema": {"type": "integer", "format": "u64"}},
+        ],
+    });
+    assert_eq!(sale["transactions"][0], add);
+    assert_eq!(sale["transactions"][2]["tag"][0], "evaluate");
+    assert_eq!(sale["transactions"][2]["parameters"][1]["name"], "times");
+    assert!(metadata["contracts"]["token"].get("default").is_none());
+    let system = &metadata["contracts"]["org.hyperledger.fabric"];
+    assert_eq!(system["transactions"][0]["name"], "GetMetadata");
+}

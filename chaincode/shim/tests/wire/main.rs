@@ -1,0 +1,11 @@
+//! The shim over real gRPC, with a scripted peer at the other end.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod certificates;
+mod contracts;
+mod identity;
+mod peer;
+mod server;
+mod stub;
+mod tls;
