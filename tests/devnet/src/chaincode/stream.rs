@@ -1,0 +1,284 @@
+//! The stream between peer and chaincode: registration, messages in and out, calls in flight (Fabric's `handler.go`).
+
+use super::{
+    context::{Invoker, Settings, TransactionContext},
+    dial::Link,
+    handler,
+};
+use crate::config::Profile;
+use fabric_protos::protos::{
+    ChaincodeAdditionalParams, ChaincodeId, ChaincodeInput, ChaincodeMessage, chaincode_message::Type,
+};
+use prost::Message;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Why a call of a chaincode gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ExecuteError {
+    #[error("error sending: timeout expired while executing transaction")]
+    Timeout,
+    #[error("error sending: chaincode stream terminated")]
+    StreamTerminated,
+    #[error("error sending: txid: {tx_id}({channel}) exists")]
+    InProgress { tx_id: String, channel: String },
+}
+
+/// Why a server did not become a running chaincode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum RegistrationError {
+    #[error("the connection ended: {0}")]
+    Ended(String),
+    #[error("cannot handle message ({0}) while in created state")]
+    UnexpectedMessage(&'static str),
+}
+
+/// A registered chaincode.
+pub(crate) struct ChaincodeStream {
+    pub(crate) settings: Settings,
+    pub(crate) invoker: Weak<dyn Invoker>,
+    outgoing: mpsc::Sender<ChaincodeMessage>,
+    contexts: Mutex<BTreeMap<String, Arc<TransactionContext>>>,
+    /// Transactions with a request under way: a second one at the same time is dropped.
+    active: Mutex<BTreeSet<String>>,
+    closed: CancellationToken,
+}
+
+impl ChaincodeStream {
+    /// REGISTER from the server, REGISTERED and READY to it.
+    pub(crate) async fn register(
+        mut link: Link,
+        package_id: &str,
+        settings: Settings,
+        invoker: Weak<dyn Invoker>,
+    ) -> Result<Arc<Self>, RegistrationError> {
+        let ended = |reason: &str| RegistrationError::Ended(reason.to_owned());
+        loop {
+            let message = match link.incoming.message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return Err(ended("EOF")),
+                Err(status) => return Err(ended(status.message())),
+            };
+            match message.r#type() {
+                Type::Keepalive => {}
+                Type::Register => {
+                    let registered = ChaincodeId::decode(message.payload.as_slice())
+                        .unwrap_or_default()
+                        .name;
+                    if registered == package_id {
+                        break;
+                    }
+                    // The peer goes on waiting for the chaincode that it meant to launch.
+                    tracing::error!(
+                        %registered, expected = package_id,
+                        "peer will not accept external chaincode connection (except in dev mode)"
+                    );
+                }
+                other => return Err(RegistrationError::UnexpectedMessage(other.as_str_name())),
+            }
+        }
+        let ready = match settings.profile {
+            Profile::V2_5 => Vec::new(),
+            Profile::V3 => ChaincodeAdditionalParams {
+                use_write_batch: true,
+                max_size_write_batch: 1000,
+                use_get_multiple_keys: true,
+                max_size_get_multiple_keys: 1000,
+            }
+            .encode_to_vec(),
+        };
+        for (kind, payload) in [(Type::Registered, Vec::new()), (Type::Ready, ready)] {
+            let message = ChaincodeMessage {
+                r#type: kind.into(),
+                payload,
+                ..ChaincodeMessage::default()
+            };
+            link.outgoing
+                .send(message)
+                .await
+                .map_err(|_| ended("the server left"))?;
+        }
+        let stream = Arc::new(Self {
+            settings,
+            invoker,
+            outgoing: link.outgoing,
+            contexts: Mutex::default(),
+            active: Mutex::default(),
+            closed: CancellationToken::new(),
+        });
+        tokio::spawn(Arc::clone(&stream).receive(link.incoming));
+        Ok(stream)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.closed.is_cancelled()
+    }
+
+    pub(crate) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    fn contexts(&self) -> MutexGuard<'_, BTreeMap<String, Arc<TransactionContext>>> {
+        self.contexts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn active(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn receive(self: Arc<Self>, mut incoming: tonic::Streaming<ChaincodeMessage>) {
+        loop {
+            let received = tokio::select! {
+                () = self.closed.cancelled() => break,
+                received = incoming.message() => received,
+            };
+            match received {
+                Ok(Some(message)) => {
+                    if let Err(refused) = self.handle(message) {
+                        tracing::error!(%refused, "error handling message, ending stream");
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(status) => {
+                    tracing::warn!(%status, "receive from chaincode support stream failed");
+                    break;
+                }
+            }
+        }
+        // Everybody who waits for an answer learns of it here.
+        self.closed.cancel();
+    }
+
+    /// Deals with one message; an error ends the stream.
+    fn handle(self: &Arc<Self>, message: ChaincodeMessage) -> Result<(), String> {
+        let kind = message.r#type();
+        match kind {
+            Type::Keepalive => Ok(()),
+            Type::Completed | Type::Error => {
+                let context = self.contexts().get(&message.txid).cloned();
+                let response = context.and_then(|context| {
+                    context
+                        .response
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .take()
+                });
+                if let Some(response) = response {
+                    // The caller may have given up; then nobody wants the answer.
+                    let _ = response.send(message);
+                }
+                Ok(())
+            }
+            kind if handler::handles(kind, self.settings.profile) => {
+                if !self.active().insert(message.txid.clone()) {
+                    tracing::error!(
+                        tx_id = message.txid,
+                        "another request pending for this transaction, cannot process"
+                    );
+                    return Ok(());
+                }
+                tokio::spawn(Arc::clone(self).answer(message));
+                Ok(())
+            }
+            kind => Err(format!(
+                "[{}] Fabric side handler cannot handle message ({}) while in ready state",
+                message.txid,
+                kind.as_str_name()
+            )),
+        }
+    }
+
+    async fn answer(self: Arc<Self>, message: ChaincodeMessage) {
+        let context = self.contexts().get(&message.txid).cloned();
+        let kind = message.r#type().as_str_name();
+        let answered = match context {
+            Some(context) => handler::answer(&self, &message, context).await,
+            None => Err(handler::NO_CONTEXT.to_owned()),
+        };
+        let (r#type, payload) = match answered {
+            Ok(payload) => (Type::Response, payload),
+            Err(reason) => {
+                let text = format!("{kind} failed: transaction ID: {}: {reason}", message.txid);
+                tracing::debug!(text, "request of a chaincode failed");
+                (Type::Error, text.into_bytes())
+            }
+        };
+        self.active().remove(&message.txid);
+        self.send(ChaincodeMessage {
+            r#type: r#type.into(),
+            payload,
+            txid: message.txid,
+            channel_id: message.channel_id,
+            ..ChaincodeMessage::default()
+        })
+        .await;
+    }
+
+    async fn send(&self, message: ChaincodeMessage) {
+        if self.outgoing.send(message).await.is_err() {
+            self.closed.cancel();
+        }
+    }
+
+    /// Runs a transaction on the chaincode and waits for its answer.
+    pub(crate) async fn execute(
+        &self,
+        mut context: TransactionContext,
+        input: &ChaincodeInput,
+    ) -> Result<ChaincodeMessage, ExecuteError> {
+        let tx_id = context.tx_id.clone();
+        let (sender, receiver) = oneshot::channel();
+        context.response = Mutex::new(Some(sender));
+        let message = ChaincodeMessage {
+            r#type: Type::Transaction.into(),
+            payload: input.encode_to_vec(),
+            txid: tx_id.clone(),
+            channel_id: self.settings.channel.clone(),
+            proposal: Some(context.signed_proposal.clone()),
+            ..ChaincodeMessage::default()
+        };
+        {
+            let mut contexts = self.contexts();
+            if contexts.contains_key(&tx_id) {
+                let channel = self.settings.channel.clone();
+                return Err(ExecuteError::InProgress { tx_id, channel });
+            }
+            contexts.insert(tx_id.clone(), Arc::new(context));
+        }
+        let _removed_at_the_end = Registered { stream: self, tx_id };
+        let exchange = async {
+            self.send(message).await;
+            receiver.await
+        };
+        tokio::select! {
+            () = self.closed.cancelled() => Err(ExecuteError::StreamTerminated),
+            answer = timeout(self.settings.execute_timeout, exchange) => match answer {
+                Ok(Ok(message)) => Ok(message),
+                Ok(Err(_)) => Err(ExecuteError::StreamTerminated),
+                Err(_) => Err(ExecuteError::Timeout),
+            },
+        }
+    }
+}
+
+/// Takes a transaction's context away when its call ends, however it ends.
+struct Registered<'a> {
+    stream: &'a ChaincodeStream,
+    tx_id: String,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.stream.contexts().remove(&self.tx_id);
+    }
+}

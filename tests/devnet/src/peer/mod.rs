@@ -1,0 +1,202 @@
+//! A peer: endorses proposals by running chaincode, and commits blocks.
+
+mod commit;
+mod endorse;
+mod interest;
+mod private_data;
+
+use crate::{
+    chaincode::{ChaincodeRuntime, Invoker, Settings},
+    channel::{Chaincode, Definitions},
+    config::{Connection, Limits, Profile},
+    identity::{MspRegistry, SigningIdentity},
+    ledger::{CommittedBlock, LedgerState, PrivateStore, blocks::BlockStore},
+};
+pub(crate) use commit::OrderedBlock;
+pub(crate) use endorse::EndorserError;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak},
+};
+use tokio::sync::{Notify, watch};
+
+/// What a peer is made of.
+pub(crate) struct PeerSetup {
+    /// `peer0.org1.example.com`.
+    pub(crate) name: String,
+    pub(crate) identity: SigningIdentity,
+    pub(crate) channel: String,
+    pub(crate) msps: MspRegistry,
+    pub(crate) profile: Profile,
+    pub(crate) limits: Limits,
+}
+
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    pub(crate) msp_id: String,
+    pub(crate) channel: String,
+    pub(crate) msps: MspRegistry,
+    pub(crate) limits: Limits,
+    profile: Profile,
+    identity: SigningIdentity,
+    me: Weak<Peer>,
+    /// Where its Gateway listens: how errors name it.
+    address: OnceLock<String>,
+    /// All peers of the channel, this one among them.
+    peers: OnceLock<Vec<Weak<Peer>>>,
+    /// The commit lock: read by every simulation to its end, written by every commit.
+    state: Arc<tokio::sync::RwLock<LedgerState>>,
+    definitions: RwLock<Arc<Definitions>>,
+    blocks: BlockStore,
+    /// Blocks whose state is committed, too.
+    committed: watch::Sender<u64>,
+    running: watch::Sender<bool>,
+    chaincodes: Mutex<BTreeMap<String, Arc<ChaincodeRuntime>>>,
+    connections: Mutex<BTreeMap<String, Connection>>,
+    transient: PrivateStore,
+    private: PrivateStore,
+    /// Woken when private data may have become available somewhere.
+    private_arrived: Arc<Notify>,
+    missing: Mutex<Vec<private_data::Missing>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change under these locks is a single insertion or removal.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Peer {
+    pub(crate) fn new(setup: PeerSetup, private_arrived: Arc<Notify>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            msp_id: setup.identity.msp_id().to_owned(),
+            name: setup.name,
+            channel: setup.channel,
+            msps: setup.msps,
+            limits: setup.limits,
+            profile: setup.profile,
+            identity: setup.identity,
+            me: me.clone(),
+            address: OnceLock::new(),
+            peers: OnceLock::new(),
+            state: Arc::default(),
+            definitions: RwLock::default(),
+            blocks: BlockStore::default(),
+            committed: watch::Sender::new(0),
+            running: watch::Sender::new(true),
+            chaincodes: Mutex::default(),
+            connections: Mutex::default(),
+            transient: PrivateStore::default(),
+            private: PrivateStore::default(),
+            private_arrived,
+            missing: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn set_address(&self, address: String) {
+        // Set once, when the network starts.
+        let _ = self.address.set(address);
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        self.address.get().map_or("", String::as_str)
+    }
+
+    pub(crate) fn meet(&self, peers: Vec<Weak<Peer>>) {
+        let _ = self.peers.set(peers);
+    }
+
+    /// All peers of the channel.
+    pub(crate) fn peers(&self) -> Vec<Arc<Peer>> {
+        self.peers
+            .get()
+            .into_iter()
+            .flatten()
+            .filter_map(Weak::upgrade)
+            .collect()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        *self.running.borrow()
+    }
+
+    /// Stops or starts the peer: stopped it answers nothing and commits nothing; started again it catches up.
+    pub(crate) fn set_running(&self, running: bool) {
+        self.running.send_replace(running);
+        self.private_arrived.notify_waiters();
+    }
+
+    pub(crate) fn definitions(&self) -> Arc<Definitions> {
+        Arc::clone(&self.definitions.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Blocks committed, their state included.
+    pub(crate) fn height(&self) -> u64 {
+        *self.committed.borrow()
+    }
+
+    pub(crate) fn watch_height(&self) -> watch::Receiver<u64> {
+        self.committed.subscribe()
+    }
+
+    pub(crate) fn block(&self, number: u64) -> Option<Arc<CommittedBlock>> {
+        self.blocks.block(number)
+    }
+
+    pub(crate) fn blocks(&self) -> Vec<Arc<CommittedBlock>> {
+        self.blocks.blocks()
+    }
+
+    pub(crate) fn transaction(&self, tx_id: &str) -> Option<(u64, fabric_protos::protos::TxValidationCode)> {
+        self.blocks.transaction(tx_id)
+    }
+
+    pub(crate) async fn state(&self) -> tokio::sync::RwLockReadGuard<'_, LedgerState> {
+        self.state.read().await
+    }
+
+    /// Says where this peer finds a chaincode's server: what installing its package does.
+    pub(crate) fn connect(&self, chaincode: &str, connection: Connection) {
+        lock(&self.connections).insert(chaincode.to_owned(), connection);
+        // A definition that is there already takes the new address at its next launch.
+        if let Some(definition) = self.definitions().get(chaincode) {
+            self.runtime(definition);
+        }
+    }
+
+    /// Whether the chaincode is installed on this peer.
+    pub(crate) fn has_chaincode(&self, chaincode: &str) -> bool {
+        lock(&self.connections).contains_key(chaincode)
+    }
+
+    fn runtime(&self, chaincode: &Chaincode) -> Arc<ChaincodeRuntime> {
+        let connection = lock(&self.connections).get(&chaincode.name).cloned();
+        let mut runtimes = lock(&self.chaincodes);
+        let runtime = runtimes.entry(chaincode.package_id.clone()).or_insert_with(|| {
+            let settings = Settings {
+                channel: self.channel.clone(),
+                profile: self.profile,
+                total_query_limit: self.limits.total_query_limit,
+                execute_timeout: self.limits.execute_timeout,
+                startup_timeout: self.limits.startup_timeout,
+            };
+            let invoker: Weak<dyn Invoker> = self.me.clone();
+            Arc::new(ChaincodeRuntime::new(
+                chaincode.package_id.clone(),
+                settings,
+                invoker,
+            ))
+        });
+        if let Some(connection) = connection {
+            runtime.connect_to(connection);
+        }
+        Arc::clone(runtime)
+    }
+
+    /// Ends the streams to chaincode servers.
+    pub(crate) async fn disconnect(&self) {
+        let runtimes: Vec<_> = lock(&self.chaincodes).values().cloned().collect();
+        for runtime in runtimes {
+            runtime.stop().await;
+        }
+    }
+}
