@@ -41,7 +41,13 @@ impl Intercepted<'_> {
     /// Whether the frame belongs to this step and goes to this receiver.
     #[must_use]
     pub fn is(&self, step: Step, to: PartyId) -> bool {
-        self.to == to && self.frame.step == step.name()
+        self.to == to && self.is_step(step)
+    }
+
+    /// Whether the frame belongs to this step.
+    #[must_use]
+    pub fn is_step(&self, step: Step) -> bool {
+        self.frame.step == step.name()
     }
 }
 

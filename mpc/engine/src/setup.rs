@@ -130,6 +130,14 @@ impl<T: Transport> State<T> {
         Ok(())
     }
 
+    /// The own Delta as `peer` knows it; an honest party has but one.
+    pub(crate) fn delta_towards(&self, peer: PartyId) -> Block {
+        self.pairs
+            .iter()
+            .find(|(other, _)| *other == peer)
+            .map_or(*self.delta, |(_, pair)| *pair.delta)
+    }
+
     pub(crate) fn take_pairs(&mut self) -> Vec<(PartyId, Pair)> {
         std::mem::take(&mut self.pairs)
     }

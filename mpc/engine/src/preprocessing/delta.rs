@@ -87,7 +87,7 @@ pub(crate) async fn check<T: Transport>(state: &mut State<T>) -> Result<(), Erro
         let opened = Shown::read(party, parties, message)?;
         let committed = &commitments[party][..COMMITMENT];
         let right = bool::from(context.commit(party, 0, message).ct_eq(committed))
-            && (party == me || opened.matches(me, &shares, party, *state.delta));
+            && (party == me || opened.matches(me, &shares, party, state.delta_towards(party)));
         if !right {
             return Err(Error::CheckFailed {
                 check: Step::DELTA_BITS.name(),

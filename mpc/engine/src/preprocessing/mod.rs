@@ -15,6 +15,8 @@ pub(crate) mod delta;
 pub(crate) mod leaky;
 mod plan;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use plan::Batch;
 pub(crate) use store::{Masks, Triples};

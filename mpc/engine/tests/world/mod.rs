@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mpc_engine::{
-    Demand, Error, Gates, Online, PartyId, Setup, Terms,
+    Demand, Error, Gates, Online, PartyId, Setup, Step, Terms,
     interceptor::{Fate, Intercepted, Interceptor},
     transport::{MemoryTransport, Transport},
 };
@@ -181,6 +181,25 @@ impl Circuit {
         }
     }
 
+    /// `count` times the same conjunction side by side, of the inputs of the first two parties; all are opened.
+    pub fn wide(inputs: [bool; 3], count: usize) -> Self {
+        let inputs = inputs.iter().map(|bit| vec![*bit]).collect();
+        Self {
+            inputs,
+            gates: vec![Gate::And(vec![(0, 1); count])],
+            outputs: (3..3 + count).collect(),
+        }
+    }
+
+    /// Every party puts `count` equal bits in; one of them is opened.
+    pub fn inputs_of(parties: usize, count: usize, value: bool) -> Self {
+        Self {
+            inputs: vec![vec![value; count]; parties],
+            gates: Vec::new(),
+            outputs: vec![0],
+        }
+    }
+
     /// What the circuit takes.
     pub fn demand(&self) -> Demand {
         let triples = self.gates.iter().map(|gate| {
@@ -194,6 +213,16 @@ impl Circuit {
             triples: triples.sum(),
             inputs: self.inputs.iter().map(Vec::len).collect(),
         }
+    }
+
+    /// How many messages a party sends each peer at a step of the online phase that opens.
+    pub fn openings(&self, step: Step) -> usize {
+        let of = |gate: &&Gate| match gate {
+            Gate::And(_) => step == Step::AND,
+            Gate::Open(_) => step == Step::OPEN,
+            _ => false,
+        };
+        self.gates.iter().filter(of).count() + usize::from(step == Step::OPEN)
     }
 
     /// The outputs in the clear, those on the way first.

@@ -1,0 +1,205 @@
+//! Cheaters that altered messages cannot imitate: parties with different secrets towards different peers.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use zeroize::Zeroizing;
+
+use super::{bits, delta};
+use crate::{
+    Error, PartyId,
+    block::{BLOCK_BYTES, Block},
+    interceptor::{Fate, Intercepted, Interceptor},
+    links::Links,
+    setup::State,
+    shares::Shares,
+    step::Step,
+    transport::MemoryTransport,
+};
+
+const CHEATER: PartyId = 1;
+
+type Network = Interceptor<MemoryTransport>;
+
+/// A seed that the test's output names.
+fn seed() -> u64 {
+    let seed = getrandom::u64().unwrap();
+    eprintln!("seed {seed}");
+    seed
+}
+
+/// Parties whose base transfers are done, each with the Deltas that `deltas` makes of its own one.
+async fn establish(parties: usize, deltas: impl Fn(PartyId, Block) -> Vec<Block>) -> Vec<State<Network>> {
+    establish_with(parties, deltas, |_| Fate::Deliver).await
+}
+
+/// The same, with `rule` between the cheater and its network.
+async fn establish_with(
+    parties: usize,
+    deltas: impl Fn(PartyId, Block) -> Vec<Block>,
+    rule: impl FnMut(Intercepted<'_>) -> Fate + Send + 'static,
+) -> Vec<State<Network>> {
+    let seed = seed();
+    let mut rule = Some(rule);
+    let states = MemoryTransport::network(parties)
+        .into_iter()
+        .enumerate()
+        .map(|(me, transport)| {
+            let mut rule = if me == CHEATER { rule.take() } else { None };
+            let transport = Interceptor::new(transport, move |intercepted| {
+                rule.as_mut().map_or(Fate::Deliver, |rule| rule(intercepted))
+            });
+            let mut rng = ChaCha20Rng::seed_from_u64(seed);
+            rng.set_stream(me as u64);
+            let deltas = deltas(me, Block::random(&mut rng));
+            async move {
+                let links = Links::new(transport, &[0; 32], Duration::from_secs(60)).unwrap();
+                State::establish(links, &[0; 32], rng, &deltas).await.unwrap()
+            }
+        });
+    join_all(states).await
+}
+
+/// Authenticates 100 bits of each party, with the choices that `alter` makes of a party's own ones for each peer.
+async fn authenticate(
+    states: &mut [State<Network>],
+    alter: impl Fn(PartyId, PartyId, &mut Vec<bool>),
+) -> Vec<Result<Shares, Error>> {
+    let parties = states.len();
+    let counts = vec![100; parties];
+    let running = states.iter_mut().enumerate().map(|(me, state)| {
+        let own = bits::draw(&mut state.rng, 100);
+        let choices = (0..parties).map(|peer| {
+            let mut choices = Zeroizing::new(own.to_vec());
+            alter(me, peer, &mut choices);
+            choices.into()
+        });
+        let (choices, counts) = (choices.collect(), counts.clone());
+        async move {
+            let result = bits::authenticate(state, &counts, choices).await;
+            state.ended(result).await
+        }
+    });
+    join_all(running).await
+}
+
+#[tokio::test]
+async fn bits_are_authenticated_towards_all() {
+    let mut states = establish(3, |_, delta| vec![delta; 3]).await;
+    for _ in 0..2 {
+        let shares: Vec<Shares> = authenticate(&mut states, |_, _, _| {})
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        for (me, mine) in shares.iter().enumerate() {
+            assert_eq!(mine.len(), 100);
+            for peer in (0..3).filter(|peer| *peer != me) {
+                for (index, bit) in mine.bits.iter().enumerate() {
+                    let key = shares[peer].keys[me][index];
+                    assert_eq!(mine.macs[peer][index], key ^ states[peer].delta.times(*bit));
+                }
+            }
+        }
+    }
+}
+
+/// One bit differs between two peers: in the hash of the bits one of them has another sum than was shown to all.
+#[tokio::test]
+async fn different_bits_to_two_peers_are_caught() {
+    for bit in [0, 99, 100, 227] {
+        let mut states = establish(3, |_, delta| vec![delta; 3]).await;
+        let alter = |me: PartyId, peer: PartyId, bits: &mut Vec<bool>| {
+            if me == CHEATER && peer == 2 {
+                bits[bit] ^= true;
+            }
+        };
+        let outcomes = authenticate(&mut states, alter).await;
+        // Shown to party 2 was the sum of its own bits, which have the right MACs; the echo tells that party 0 was
+        // shown another.
+        let check = Step::BITS_ECHO.name();
+        let error = |suspects| Some(Error::CheckFailed { check, suspects });
+        assert_eq!(
+            outcomes[0].as_ref().err().cloned(),
+            error(vec![1, 2]),
+            "bit {bit}"
+        );
+        assert_eq!(
+            outcomes[2].as_ref().err().cloned(),
+            error(vec![0, 1]),
+            "bit {bit}"
+        );
+    }
+}
+
+/// The cheater shows both peers the hash of the same bits, and cannot have MACs for both.
+#[tokio::test]
+async fn different_bits_under_one_hash_are_caught() {
+    let mut shown = None;
+    let rule = move |intercepted: Intercepted<'_>| {
+        if intercepted.is_step(Step::BITS_CHECK) {
+            let message = &mut intercepted.frame.message;
+            let hash = message.len() - BLOCK_BYTES;
+            match &shown {
+                None => shown = Some(message[hash..].to_vec()),
+                Some(shown) => message[hash..].copy_from_slice(shown),
+            }
+        }
+        Fate::Deliver
+    };
+    let mut states = establish_with(3, |_, delta| vec![delta; 3], rule).await;
+    let alter = |me: PartyId, peer: PartyId, bits: &mut Vec<bool>| {
+        if me == CHEATER && peer == 2 {
+            bits[5] ^= true;
+        }
+    };
+    let outcomes = authenticate(&mut states, alter).await;
+    let error = Error::CheckFailed {
+        check: Step::BITS_CHECK.name(),
+        suspects: vec![CHEATER],
+    };
+    assert_eq!(outcomes[2].as_ref().err(), Some(&error));
+    assert!(outcomes[0].is_err());
+}
+
+#[tokio::test]
+async fn different_deltas_to_two_peers_are_caught() {
+    for _ in 0..3 {
+        let two_faced = |me: PartyId, delta: Block| {
+            let mut deltas = vec![delta; 3];
+            if me == CHEATER {
+                deltas[2] = delta ^ Block(1 << 77);
+            }
+            deltas
+        };
+        let mut states = establish(3, two_faced).await;
+        let running = states.iter_mut().map(|state| async move {
+            let result = delta::check(state).await;
+            state.ended(result).await
+        });
+        let outcomes = join_all(running).await;
+        let check = Step::DELTA_KEYS.name();
+        for (party, suspects) in [(0, vec![1, 2]), (2, vec![0, 1])] {
+            assert_eq!(
+                outcomes[party],
+                Err(Error::CheckFailed { check, suspects }),
+                "party {party}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_delta_passes() {
+    for parties in [2, 4] {
+        let mut states = establish(parties, |_, delta| vec![delta; parties]).await;
+        assert!(
+            join_all(states.iter_mut().map(delta::check))
+                .await
+                .iter()
+                .all(Result::is_ok)
+        );
+    }
+}
