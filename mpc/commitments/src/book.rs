@@ -109,6 +109,15 @@ impl BookCommitment {
             .map_or_else(|| vec![0], |commitment| commitment.to_bytes().to_vec())
     }
 
+    /// The commitment of what this book has beyond `other`: of the one order by which they differ, or the sum of
+    /// several.
+    #[must_use]
+    pub fn minus(&self, other: &Self) -> Self {
+        Self(Commitment::from_point(
+            self.to_projective() - other.to_projective(),
+        ))
+    }
+
     /// The point.
     #[must_use]
     pub fn to_projective(&self) -> ProjectivePoint {
@@ -213,6 +222,12 @@ mod tests {
             book.commitment.to_projective(),
             ProjectivePoint::from(*first.as_affine()) + second.as_affine()
         );
+        let shorter = Book::freeze(&OWNER, [("a", first)]).unwrap();
+        assert_eq!(
+            book.commitment.minus(&shorter.commitment).to_bytes(),
+            second.to_bytes()
+        );
+        assert_eq!(book.commitment.minus(&book.commitment), BookCommitment::IDENTITY);
         for other in [
             Book::freeze(&OWNER, [("a", second), ("b", first)]).unwrap(),
             Book::freeze(&OWNER, [("a", first), ("c", second)]).unwrap(),

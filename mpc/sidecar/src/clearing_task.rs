@@ -1,0 +1,181 @@
+//! The task behind a joined session: meets the others, runs an attempt, keeps what came of it, until the outcome is
+//! there; from then on it computes again only for a participant that lost its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_protos::ipo::sidecar::v1 as wire;
+use order_commitments::{DemandCurve, Session};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, info, warn};
+
+use crate::computation::Attempt;
+use crate::config::AttemptsConfig;
+use crate::exchange::{Meeting, MeetingError, Place};
+use crate::metrics::Metrics;
+use crate::progress::Reporter;
+use crate::store::{Failure, Store, StoreError};
+
+/// How long a sidecar with the outcome waits for the others before it goes its way again.
+const VISIT: Duration = Duration::from_secs(60);
+
+/// How long the end of a run may take to reach the peers, done and failed.
+const FAREWELL: Duration = Duration::from_secs(10);
+const NOTICE: Duration = Duration::from_secs(1);
+
+/// The task of one session.
+pub(crate) struct ClearingTask {
+    pub(crate) session: Arc<Session>,
+    pub(crate) demand: DemandCurve,
+    pub(crate) place: Place,
+    pub(crate) reporter: Reporter,
+    pub(crate) store: Arc<Store>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: AttemptsConfig,
+}
+
+impl ClearingTask {
+    /// Runs until the sidecar stops, or no attempt is left.
+    pub(crate) async fn run(mut self) {
+        let mut failures = 0;
+        while self.reporter.attempts() < self.limits.max {
+            let Some(meeting) = self.meet().await else { return };
+            let attempt = meeting.attempt;
+            if let Err(error) = self.count(attempt).await {
+                error!(session = %self.session.id(), %error, "an attempt cannot be counted, so it is not started");
+                self.reporter.hindered(&error.to_string());
+                failures += 1;
+                sleep(self.limits.pause(failures)).await;
+                continue;
+            }
+            match self.attempt(meeting).await {
+                Ok(()) => failures = 0,
+                Err(failure) => {
+                    failures += 1;
+                    self.keep_failure(failure).await;
+                    sleep(self.limits.pause(failures)).await;
+                }
+            }
+        }
+        self.reporter.failed();
+        self.reporter.idle(true);
+        warn!(session = %self.session.id(), attempts = self.reporter.attempts(), "no attempt is left");
+    }
+
+    /// Meets the others; none if the sidecar stops.
+    async fn meet(&mut self) -> Option<Meeting> {
+        let mut failures = 0;
+        loop {
+            let has_outcome = self.reporter.outcome().is_some();
+            if has_outcome {
+                self.reporter.idle(true);
+                self.place.visited().await.ok()?;
+                self.reporter.idle(false);
+                info!(session = %self.session.id(), "a participant lacks the outcome");
+            }
+            let next = self.reporter.attempts() + 1;
+            let meeting = self.place.meet(next, has_outcome, &self.reporter);
+            let met = if has_outcome {
+                let Ok(met) = timeout(VISIT, meeting).await else {
+                    continue;
+                };
+                met
+            } else {
+                meeting.await
+            };
+            match met {
+                Ok(meeting) => return Some(meeting),
+                Err(MeetingError::Stopped) => return None,
+                Err(MeetingError::NobodyNeedsIt) => {}
+                Err(error) => {
+                    self.reporter.hindered(&error.to_string());
+                    // Participants that start over at once would run into each other.
+                    failures += 1;
+                    sleep(self.limits.pause(failures)).await;
+                }
+            }
+        }
+    }
+
+    async fn attempt(&self, meeting: Meeting) -> Result<(), Failure> {
+        let Meeting {
+            transport,
+            attempt: number,
+            id,
+        } = meeting;
+        self.reporter.running(number);
+        info!(session = %self.session.id(), attempt = number, "an attempt starts");
+        let started = Instant::now();
+        let attempt = Attempt {
+            session: &self.session,
+            demand: &self.demand,
+            number,
+            id,
+            patience: self.limits.message_timeout(),
+        };
+        let result = attempt.run(transport.clone()).await;
+        let took = started.elapsed();
+        self.metrics
+            .attempt_ended(result.is_ok(), took, transport.traffic());
+        let result = match result {
+            Ok(outcome) => self.keep_outcome(outcome).await,
+            Err(failure) => Err(failure),
+        };
+        let (limit, seconds) = (if result.is_ok() { FAREWELL } else { NOTICE }, took.as_secs_f64());
+        tokio::spawn(async move { transport.finish(limit).await });
+        match &result {
+            Ok(()) => info!(session = %self.session.id(), attempt = number, seconds, "an attempt is done"),
+            Err(failure) => warn!(
+                session = %self.session.id(), attempt = number, seconds,
+                reason = failure.reason, suspects = ?failure.suspects, "an attempt failed"
+            ),
+        }
+        result
+    }
+
+    /// The outcome is on disk before anybody is told.
+    async fn keep_outcome(&self, outcome: wire::Outcome) -> Result<(), Failure> {
+        let (store, session, found) = (self.store.clone(), self.session.id(), outcome.clone());
+        let kept = blocking(move || store.finish(session, &found))
+            .await
+            .map_err(|error| Failure {
+                reason: error.to_string(),
+                suspects: Vec::new(),
+            })?;
+        if kept != outcome {
+            let session = self.session.id();
+            error!(%session, ?kept, ?outcome, "a later attempt had another outcome; the first stays");
+        }
+        if self.reporter.outcome().is_none() {
+            self.metrics.outcome_known();
+        }
+        self.reporter.done(kept);
+        Ok(())
+    }
+
+    async fn keep_failure(&self, failure: Failure) {
+        let (store, session, kept) = (self.store.clone(), self.session.id(), failure.clone());
+        if let Err(error) = blocking(move || store.fail(session, &kept)).await {
+            error!(%session, %error, "the reason of a failure cannot be kept");
+        }
+        self.reporter.attempt_failed(failure);
+    }
+
+    async fn count(&self, attempt: u32) -> Result<(), StoreError> {
+        let (store, session) = (self.store.clone(), self.session.id());
+        blocking(move || store.start_attempt(session, attempt)).await
+    }
+}
+
+/// Does what blocks (the disk, long arithmetic) off the runtime's threads. Its panic is the caller's.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // Only a runtime that shuts down cancels it, and with it the caller.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}

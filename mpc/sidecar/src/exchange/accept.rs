@@ -1,0 +1,146 @@
+//! Answering another sidecar's stream.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_protos::ipo::sidecar::v1 as wire;
+use fabric_protos::ipo::sidecar::v1::exchange_server::Exchange;
+use fabric_protos::ipo::sidecar::v1::frame::Body;
+use futures_util::Stream;
+use order_commitments::{PROTOCOL_VERSION, SessionId};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::link::{self, Link, QUEUE};
+use crate::sessions::Sessions;
+use crate::tls::Credentials;
+
+/// How long a caller may take to say who it is.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// Somebody who came to a session.
+#[derive(Debug)]
+pub(crate) enum Arrival {
+    /// A participant that dials this one. It waits for this one's greeting.
+    Visitor(Box<Visitor>),
+    /// A participant that this one dials has said that it is there.
+    Knock,
+}
+
+/// A participant that dialled this one.
+#[derive(Debug)]
+pub(crate) struct Visitor {
+    /// Its place among the participants.
+    pub(crate) party: usize,
+    /// Its greeting.
+    pub(crate) hello: wire::Hello,
+    /// Its stream.
+    pub(crate) link: Link,
+}
+
+/// The service between sidecars.
+#[derive(Debug)]
+pub(crate) struct ExchangeService {
+    own: String,
+    credentials: Arc<Credentials>,
+    sessions: Arc<Sessions>,
+}
+
+impl ExchangeService {
+    pub(crate) fn new(own: String, credentials: Arc<Credentials>, sessions: Arc<Sessions>) -> Self {
+        Self {
+            own,
+            credentials,
+            sessions,
+        }
+    }
+}
+
+type FrameStream = Pin<Box<dyn Stream<Item = Result<wire::Frame, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Exchange for ExchangeService {
+    type ConnectStream = FrameStream;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<wire::Frame>>,
+    ) -> Result<Response<FrameStream>, Status> {
+        let certificates = request.peer_certs().unwrap_or_default();
+        let mut inbound = request.into_inner();
+        let hello = match timeout(GREETING, link::receive(&mut inbound)).await {
+            Ok(Ok(Body::Hello(hello))) => hello,
+            Ok(Ok(Body::Ready(_) | Body::Chunk(_))) => {
+                return Err(Status::invalid_argument("the first frame is not a hello"));
+            }
+            Ok(Err(reason)) => return Err(Status::invalid_argument(reason)),
+            Err(_) => return Err(Status::deadline_exceeded("no hello came")),
+        };
+        if hello.protocol_version != u32::from(PROTOCOL_VERSION) {
+            let found = hello.protocol_version;
+            return Err(Status::failed_precondition(format!(
+                "protocol_version is {found}, allowed is {PROTOCOL_VERSION}"
+            )));
+        }
+        let id: [u8; 32] = hello.session_id.as_slice().try_into().map_err(|_| {
+            Status::invalid_argument(format!(
+                "session_id is {} bytes long, allowed are 32",
+                hello.session_id.len()
+            ))
+        })?;
+        let Some(handle) = self.sessions.get(SessionId(id)) else {
+            return Err(
+                match self
+                    .sessions
+                    .of_listing(&hello.channel, &hello.chaincode, &hello.listing)
+                {
+                    Some(joined) => Status::failed_precondition(format!(
+                        "{} joined the listing as another session: {joined}",
+                        self.own
+                    )),
+                    None => Status::not_found(format!("{} has not joined the session", self.own)),
+                },
+            );
+        };
+        let participants = handle.session().participants();
+        let from = handle.session().party(&hello.from);
+        let Some((party, participant)) = from.and_then(|party| participants.get(party).map(|it| (party, it)))
+        else {
+            return Err(Status::permission_denied("the caller names no participant"));
+        };
+        self.credentials
+            .check_client(participant, &certificates)
+            .map_err(|error| Status::permission_denied(error.to_string()))?;
+        if hello.to != self.own || party == handle.party() {
+            return Err(Status::invalid_argument(format!(
+                "this is the sidecar of {}",
+                self.own
+            )));
+        }
+        if handle.is_idle() && hello.has_outcome {
+            return Err(Status::unavailable(format!("{} has the outcome, too", self.own)));
+        }
+        let (outbound, queued) = mpsc::channel(QUEUE);
+        let arrival = if party < handle.party() {
+            Arrival::Visitor(Box::new(Visitor {
+                party,
+                hello,
+                link: Link {
+                    outbound,
+                    inbound,
+                    traffic: Arc::default(),
+                },
+            }))
+        } else {
+            Arrival::Knock
+        };
+        if !handle.announce(arrival) {
+            return Err(Status::unavailable(format!("{} is busy", self.own)));
+        }
+        Ok(Response::new(Box::pin(ReceiverStream::new(queued).map(Ok))))
+    }
+}

@@ -1,0 +1,148 @@
+//! What Prometheus is told.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+/// A sidecar's metrics.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    attempts: Family<ResultLabel, Counter>,
+    seconds: Histogram,
+    bytes: Family<DirectionLabel, Counter>,
+    /// Sessions joined, by whether they have an outcome.
+    sessions: Family<SessionLabel, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DirectionLabel {
+    direction: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SessionLabel {
+    outcome: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let attempts = Family::default();
+        let seconds = Histogram::new(exponential_buckets(0.05, 2.0, 12));
+        let bytes = Family::default();
+        let sessions = Family::default();
+        let mut registry = Registry::with_prefix("mpc_sidecar");
+        registry.register("attempts", "Attempts of a clearing that ended", attempts.clone());
+        registry.register_with_unit(
+            "attempt",
+            "Duration of an attempt, from the agreement on it to its end",
+            Unit::Seconds,
+            seconds.clone(),
+        );
+        registry.register_with_unit(
+            "peer",
+            "Bytes of the computation's messages to and from other sidecars",
+            Unit::Bytes,
+            bytes.clone(),
+        );
+        registry.register(
+            "sessions",
+            "Sessions joined, with and without an outcome",
+            sessions.clone(),
+        );
+        let metrics = Self {
+            registry: Mutex::new(registry),
+            attempts,
+            seconds,
+            bytes,
+            sessions,
+        };
+        // Series that are there from the start can be alerted on.
+        for result in ["done", "failed"] {
+            drop(metrics.attempts.get_or_create(&ResultLabel { result }));
+        }
+        for outcome in ["known", "pending"] {
+            drop(metrics.sessions.get_or_create(&SessionLabel { outcome }));
+        }
+        metrics
+    }
+
+    pub(crate) fn attempt_ended(&self, done: bool, took: Duration, traffic: (u64, u64)) {
+        let result = if done { "done" } else { "failed" };
+        self.attempts.get_or_create(&ResultLabel { result }).inc();
+        self.seconds.observe(took.as_secs_f64());
+        self.bytes
+            .get_or_create(&DirectionLabel { direction: "sent" })
+            .inc_by(traffic.0);
+        self.bytes
+            .get_or_create(&DirectionLabel {
+                direction: "received",
+            })
+            .inc_by(traffic.1);
+    }
+
+    pub(crate) fn session_joined(&self, has_outcome: bool) {
+        self.session(has_outcome).inc();
+    }
+
+    pub(crate) fn outcome_known(&self) {
+        self.session(false).dec();
+        self.session(true).inc();
+    }
+
+    fn session(&self, has_outcome: bool) -> Gauge {
+        let outcome = if has_outcome { "known" } else { "pending" };
+        self.sessions.get_or_create(&SessionLabel { outcome }).clone()
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        let registry = self
+            .registry
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Writing into a string does not fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_and_their_values() {
+        let metrics = Metrics::new();
+        metrics.session_joined(false);
+        metrics.session_joined(true);
+        metrics.attempt_ended(false, Duration::from_millis(70), (10, 20));
+        metrics.attempt_ended(true, Duration::from_millis(70), (1, 2));
+        metrics.outcome_known();
+        let text = metrics.text();
+        for line in [
+            "mpc_sidecar_attempts_total{result=\"failed\"} 1",
+            "mpc_sidecar_attempts_total{result=\"done\"} 1",
+            "mpc_sidecar_attempt_seconds_count 2",
+            "mpc_sidecar_peer_bytes_total{direction=\"sent\"} 11",
+            "mpc_sidecar_peer_bytes_total{direction=\"received\"} 22",
+            "mpc_sidecar_sessions{outcome=\"known\"} 2",
+            "mpc_sidecar_sessions{outcome=\"pending\"} 0",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+}

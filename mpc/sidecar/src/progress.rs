@@ -1,0 +1,222 @@
+//! How far a session is, as its chaincode is told.
+
+use std::sync::Arc;
+
+use fabric_protos::ipo::sidecar::v1 as wire;
+use tokio::sync::watch;
+
+use crate::store::{Failure, History};
+
+/// How far a session is.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    state: wire::State,
+    waiting_for: Vec<String>,
+    attempts: u32,
+    failure: Failure,
+    outcome: Option<wire::Outcome>,
+    idle: bool,
+}
+
+/// Says how far a session is, and keeps what was said last.
+#[derive(Debug, Clone)]
+pub(crate) struct Reporter {
+    progress: Arc<watch::Sender<Progress>>,
+    max_attempts: u32,
+}
+
+impl Reporter {
+    /// Starts from what is known of a session.
+    pub(crate) fn new(history: History, max_attempts: u32) -> Self {
+        let state = if history.outcome.is_some() {
+            wire::State::Done
+        } else {
+            wire::State::Waiting
+        };
+        let progress = Progress {
+            state,
+            waiting_for: Vec::new(),
+            attempts: history.attempts,
+            failure: history.failure.unwrap_or_default(),
+            outcome: history.outcome,
+            idle: false,
+        };
+        Self {
+            progress: Arc::new(watch::channel(progress).0),
+            max_attempts,
+        }
+    }
+
+    /// What the chaincode is told.
+    pub(crate) fn status(&self) -> wire::StatusResponse {
+        let progress = self.progress.borrow();
+        let told = progress.outcome.is_none();
+        wire::StatusResponse {
+            state: progress.state.into(),
+            waiting_for: if told {
+                progress.waiting_for.clone()
+            } else {
+                Vec::new()
+            },
+            attempts: progress.attempts,
+            max_attempts: self.max_attempts,
+            last_error: if told {
+                progress.failure.reason.clone()
+            } else {
+                String::new()
+            },
+            suspects: if told {
+                progress.failure.suspects.clone()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+
+    /// The outcome, if it is there.
+    pub(crate) fn outcome(&self) -> Option<wire::Outcome> {
+        self.progress.borrow().outcome.clone()
+    }
+
+    /// Whether the session is done and takes part in no attempt.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.progress.borrow().idle
+    }
+
+    /// Attempts started.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.progress.borrow().attempts
+    }
+
+    /// The session meets the participants but for these.
+    pub(crate) fn waiting_for(&self, participants: Vec<String>) {
+        self.change(|progress| {
+            progress.waiting_for = participants;
+            progress.state = wire::State::Waiting;
+        });
+    }
+
+    /// A participant cannot be reached, or came to nothing. For people.
+    pub(crate) fn trouble(&self, msp: &str, reason: &str) {
+        tracing::debug!(peer = msp, reason, "a participant cannot be met");
+        self.change(|progress| {
+            progress.failure = Failure {
+                reason: format!("{msp}: {reason}"),
+                suspects: Vec::new(),
+            };
+        });
+    }
+
+    /// Something that is nobody's fault holds the session up.
+    pub(crate) fn hindered(&self, reason: &str) {
+        self.change(|progress| {
+            progress.failure = Failure {
+                reason: reason.to_owned(),
+                suspects: Vec::new(),
+            };
+        });
+    }
+
+    /// An attempt runs.
+    pub(crate) fn running(&self, attempt: u32) {
+        self.change(|progress| {
+            progress.state = wire::State::Running;
+            progress.waiting_for.clear();
+            progress.attempts = attempt;
+        });
+    }
+
+    /// An attempt failed.
+    pub(crate) fn attempt_failed(&self, failure: Failure) {
+        self.change(|progress| {
+            progress.state = wire::State::Waiting;
+            progress.failure = failure;
+        });
+    }
+
+    /// The last attempt allowed failed.
+    pub(crate) fn failed(&self) {
+        self.change(|progress| {
+            progress.state = wire::State::Failed;
+            progress.waiting_for.clear();
+        });
+    }
+
+    /// The outcome is kept.
+    pub(crate) fn done(&self, outcome: wire::Outcome) {
+        self.change(|progress| progress.outcome = Some(outcome));
+    }
+
+    /// The session is done, and takes part in no attempt (or does again).
+    pub(crate) fn idle(&self, idle: bool) {
+        self.change(|progress| progress.idle = idle);
+    }
+
+    /// Changes what is told. Once the outcome is there, the state stays "done".
+    fn change(&self, change: impl FnOnce(&mut Progress)) {
+        self.progress.send_modify(|progress| {
+            change(progress);
+            if progress.outcome.is_some() {
+                progress.state = wire::State::Done;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told() {
+        let reporter = Reporter::new(History::default(), 9);
+        reporter.waiting_for(vec!["BMSP".to_owned()]);
+        reporter.trouble("BMSP", "connection refused");
+        let status = reporter.status();
+        assert_eq!(
+            (status.state(), status.waiting_for),
+            (wire::State::Waiting, vec!["BMSP".to_owned()])
+        );
+        assert_eq!(
+            (status.last_error.as_str(), status.max_attempts),
+            ("BMSP: connection refused", 9)
+        );
+
+        reporter.running(2);
+        let status = reporter.status();
+        assert_eq!(
+            (status.state(), status.attempts, status.waiting_for.len()),
+            (wire::State::Running, 2, 0)
+        );
+        let failure = Failure {
+            reason: "check failed".to_owned(),
+            suspects: vec!["CMSP".to_owned()],
+        };
+        reporter.attempt_failed(failure);
+        assert_eq!(reporter.status().suspects, ["CMSP"]);
+        reporter.failed();
+        assert_eq!(reporter.status().state(), wire::State::Failed);
+    }
+
+    #[test]
+    fn an_outcome_stays() {
+        let outcome = wire::Outcome {
+            sold: 3,
+            ..wire::Outcome::default()
+        };
+        let history = History {
+            attempts: 1,
+            failure: None,
+            outcome: Some(outcome.clone()),
+        };
+        let reporter = Reporter::new(history, 9);
+        // Another participant needs it, and the session runs once more.
+        reporter.waiting_for(vec!["BMSP".to_owned()]);
+        reporter.trouble("BMSP", "connection refused");
+        reporter.running(2);
+        let status = reporter.status();
+        assert_eq!((status.state(), status.attempts), (wire::State::Done, 2));
+        assert!(status.waiting_for.is_empty() && status.last_error.is_empty());
+        assert_eq!(reporter.outcome(), Some(outcome));
+    }
+}

@@ -1,0 +1,180 @@
+//! What the organisation's own chaincode servers ask.
+
+use std::sync::Arc;
+
+use fabric_protos::ipo::sidecar::v1 as wire;
+use fabric_protos::ipo::sidecar::v1::clearing_server::Clearing;
+use fabric_protos::ipo::sidecar::v1::outcome_response::Answer;
+use order_commitments::SessionId;
+use tonic::{Request, Response, Status};
+use tracing::{info, warn};
+use zeroize::Zeroizing;
+
+use crate::clearing_task::blocking;
+use crate::join::{self, JoinError, Joined};
+use crate::sessions::{Handle, Sessions};
+use crate::store::Store;
+use crate::tls::Credentials;
+
+/// The service for the chaincode. Every call is answered at once.
+#[derive(Debug, Clone)]
+pub(crate) struct ClearingService {
+    own: String,
+    credentials: Arc<Credentials>,
+    sessions: Arc<Sessions>,
+    store: Arc<Store>,
+    max_attempts: u32,
+}
+
+impl ClearingService {
+    pub(crate) fn new(
+        own: String,
+        credentials: Arc<Credentials>,
+        sessions: Arc<Sessions>,
+        store: Arc<Store>,
+        max_attempts: u32,
+    ) -> Self {
+        Self {
+            own,
+            credentials,
+            sessions,
+            store,
+            max_attempts,
+        }
+    }
+
+    /// Checks what was handed over, keeps it, and starts its clearing.
+    async fn take_up(&self, request: Zeroizing<ErasedRequest>) -> Result<wire::StatusResponse, Status> {
+        let (own, credentials) = (self.own.clone(), self.credentials.clone());
+        let (request, checked) = blocking(move || {
+            let checked = join::check(&request.0, &own)
+                .and_then(|joined| check_roster(&joined, &credentials).map(|()| joined));
+            (request, checked)
+        })
+        .await;
+        let joined = checked.map_err(|error| self.refuse(&error))?;
+        let (id, listing) = (joined.session.id(), joined.session.terms().listing.clone());
+        let store = self.store.clone();
+        let (joined, kept) = blocking(move || {
+            let kept = store
+                .join(id, joined.session.terms(), &request.0)
+                .and_then(|kept| store.history(id).map(|history| (kept, history)));
+            (joined, kept)
+        })
+        .await;
+        let (kept, history) = kept.map_err(|error| Status::internal(error.to_string()))?;
+        if kept != id {
+            let error = JoinError::OtherSession {
+                listing,
+                joined: kept,
+                found: id,
+            };
+            return Err(self.refuse(&error));
+        }
+        info!(session = %id, listing, "a session is joined");
+        Ok(self.sessions.start(joined, history).status())
+    }
+
+    fn refuse(&self, error: &JoinError) -> Status {
+        // The message may quote the organisation's own orders: it is for its chaincode, not for the log.
+        warn!(malformed = error.is_malformed(), "a session was not joined");
+        if error.is_malformed() {
+            Status::invalid_argument(error.to_string())
+        } else {
+            Status::failed_precondition(error.to_string())
+        }
+    }
+
+    fn not_joined(&self) -> wire::StatusResponse {
+        wire::StatusResponse {
+            state: wire::State::NotJoined.into(),
+            max_attempts: self.max_attempts,
+            ..wire::StatusResponse::default()
+        }
+    }
+
+    fn handle(&self, session_id: &[u8]) -> Result<Option<Arc<Handle>>, Status> {
+        let id = session_id.try_into().map_err(|_| {
+            Status::invalid_argument(format!(
+                "session_id is {} bytes long, allowed are 32",
+                session_id.len()
+            ))
+        })?;
+        Ok(self.sessions.get(SessionId(id)))
+    }
+}
+
+/// Whether this sidecar can authenticate itself to the other participants, and they to it.
+pub(crate) fn check_roster(joined: &Joined, credentials: &Credentials) -> Result<(), JoinError> {
+    for (party, participant) in joined.session.participants().iter().enumerate() {
+        if party == joined.party {
+            let own = credentials.key_hash();
+            if own != &participant.key_hash && Some(own) != participant.next_key_hash.as_ref() {
+                return Err(JoinError::OwnKey {
+                    own_key_hash: hex::encode(own),
+                });
+            }
+        } else if !credentials.knows(&participant.msp) {
+            return Err(JoinError::NoAuthority {
+                msp: participant.msp.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+#[tonic::async_trait]
+impl Clearing for ClearingService {
+    async fn join(
+        &self,
+        request: Request<wire::JoinRequest>,
+    ) -> Result<Response<wire::JoinResponse>, Status> {
+        let request = Zeroizing::new(ErasedRequest(request.into_inner()));
+        let session = join::session(&request.0).map_err(|error| self.refuse(&error))?;
+        let status = match self.sessions.get(session.id()) {
+            // What was handed over first was checked and is kept.
+            Some(handle) => handle.status(),
+            // On its own: a caller that gives up waiting finds the session joined when it asks again.
+            None => {
+                let service = self.clone();
+                tokio::spawn(async move { service.take_up(request).await })
+                    .await
+                    .map_err(|_| Status::internal("the sidecar stops"))??
+            }
+        };
+        Ok(Response::new(wire::JoinResponse { status: Some(status) }))
+    }
+
+    async fn status(
+        &self,
+        request: Request<wire::StatusRequest>,
+    ) -> Result<Response<wire::StatusResponse>, Status> {
+        let handle = self.handle(&request.get_ref().session_id)?;
+        Ok(Response::new(
+            handle.map_or_else(|| self.not_joined(), |handle| handle.status()),
+        ))
+    }
+
+    async fn outcome(
+        &self,
+        request: Request<wire::OutcomeRequest>,
+    ) -> Result<Response<wire::OutcomeResponse>, Status> {
+        let answer = match self.handle(&request.get_ref().session_id)? {
+            None => Answer::Pending(self.not_joined()),
+            Some(handle) => match handle.outcome() {
+                Some(outcome) => Answer::Outcome(outcome),
+                None => Answer::Pending(handle.status()),
+            },
+        };
+        Ok(Response::new(wire::OutcomeResponse { answer: Some(answer) }))
+    }
+}
+
+/// A request whose openings are erased when it is dropped.
+struct ErasedRequest(wire::JoinRequest);
+
+impl zeroize::Zeroize for ErasedRequest {
+    fn zeroize(&mut self) {
+        self.0.openings.iter_mut().for_each(join::erase);
+    }
+}

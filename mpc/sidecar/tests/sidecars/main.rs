@@ -1,0 +1,5 @@
+//! The sidecar from outside: its clearing, its restarts, its refusals, its program.
+
+mod clearing;
+mod network;
+mod restart;
