@@ -244,8 +244,9 @@ impl Line {
         self.replies.lock().await.settle().await
     }
 
-    /// Sends the transaction's last message.
+    /// Sends the transaction's last message. From here on no reply is taken, by which the session knows that the name is free.
     pub(crate) async fn send_last(&self, message: ChaincodeMessage) -> Result<(), Error> {
+        self.replies.lock().await.receiver.close();
         self.outgoing.send(message).await.map_err(|_| Error::Disconnected)
     }
 

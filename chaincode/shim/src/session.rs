@@ -207,7 +207,12 @@ impl Session {
 
     fn start(&mut self, message: ChaincodeMessage, batches: Batches) {
         let name = (message.channel_id.clone(), message.txid.clone());
-        if self.in_flight.contains_key(&name) {
+        // A name is free once its transaction has been answered: a chaincode that calls this one twice does so under one name.
+        if self
+            .in_flight
+            .get(&name)
+            .is_some_and(|replies| !replies.is_closed())
+        {
             // An answer would end the one that is running.
             warn!(
                 channel = name.0,
@@ -238,7 +243,12 @@ impl Session {
 
     fn forget(&mut self, done: Result<Name, tokio::task::JoinError>) {
         match done {
-            Ok(name) => drop(self.in_flight.remove(&name)),
+            // Unless the name is in use again.
+            Ok(name) => {
+                if self.in_flight.get(&name).is_some_and(mpsc::Sender::is_closed) {
+                    self.in_flight.remove(&name);
+                }
+            }
             // Not the contract's panic, which its task catches: the name is lost, so find it by its line.
             Err(_) => self.in_flight.retain(|_, replies| !replies.is_closed()),
         }

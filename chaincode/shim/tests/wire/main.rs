@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod batches;
 mod certificates;
 mod contracts;
 mod identity;
 mod peer;
+mod queries;
 mod server;
 mod stub;
 mod tls;

@@ -146,10 +146,26 @@ async fn unasked_and_repeated_messages_change_nothing() {
     peer.send(Type::Response, "tx", b"value".to_vec()).await;
     peer.send(Type::Response, "tx", b"again".to_vec()).await;
     assert_eq!(peer.completed("tx").await.payload, b"value");
-    // The name is free again.
-    peer.invoke("tx", &[]).await;
-    peer.answer(Type::GetState, get("tx"), b"later".to_vec()).await;
-    assert_eq!(peer.completed("tx").await.payload, b"later");
+    // The name is free as soon as it has been answered: a chaincode may call this one again and again in one transaction.
+    for _ in 0..200 {
+        peer.invoke("tx", &[]).await;
+        peer.answer(Type::GetState, get("tx"), b"later".to_vec()).await;
+        assert_eq!(peer.completed("tx").await.payload, b"later");
+    }
+}
+
+#[tokio::test]
+async fn several_peers_are_served_at_once() {
+    let (server, mut one) = reader().await;
+    let mut two = server.peer().await;
+    for peer in [&mut one, &mut two] {
+        peer.invoke("tx", &[]).await;
+        assert_eq!(peer.receive().await.payload, get("tx"));
+    }
+    for (peer, value) in [(&mut two, b"two"), (&mut one, b"one")] {
+        peer.send(Type::Response, "tx", value.to_vec()).await;
+        assert_eq!(peer.completed("tx").await.payload, value);
+    }
 }
 
 #[tokio::test]
