@@ -1,23 +1,32 @@
 //! All parties of a clearing in this process: for trying it out, for tests and for measuring.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use mpc_engine::{
     Error, Transport,
-    transport::{Delayed, MemoryTransport},
+    transport::{Delayed, Endpoint, Identity, MemoryTransport, TlsTransport, Trust, key_hash},
 };
 use order_commitments::DemandCurve;
+use rustls::pki_types::PrivatePkcs8KeyDer;
 use thiserror::Error as ThisError;
-use tokio::task::JoinSet;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{Attempt, ClearingError, ClearingTerms, Outcome, PartyStats, run_party};
 
 /// How the parties reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
+    /// Mutual TLS over loopback, under keys made for the run.
+    Tls,
     /// Queues in memory.
     Memory,
 }
+
+/// The name of the parties' connections, and of their session: nobody else can reach them.
+const NAME: [u8; 32] = *b"ipo-clearing within one process ";
+
+/// How long a party waits for another. Both are in this process, so this only ends a run that has gone wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a clearing within this process ended without an outcome.
 #[derive(Debug, ThisError)]
@@ -34,6 +43,18 @@ pub enum LocalError {
     /// Parties came to different outcomes. With checked openings this is a fault in the program.
     #[error("the parties came to different outcomes")]
     Disagreement,
+    /// The parties could not be connected.
+    #[error("connecting the parties over loopback: {0}")]
+    Connect(#[from] Error),
+    /// A party could not listen on loopback.
+    #[error("listening on loopback: {0}")]
+    Listen(#[from] std::io::Error),
+    /// No certificate could be made.
+    #[error("making a certificate: {reason}")]
+    Certificate {
+        /// Why.
+        reason: String,
+    },
     /// A party's task panicked.
     #[error("a party's task ended: {0}")]
     Task(#[from] tokio::task::JoinError),
@@ -51,16 +72,59 @@ pub async fn clear_locally(
     latency: Duration,
 ) -> Result<(Outcome, Vec<PartyStats>), LocalError> {
     match network {
-        Network::Memory => {
-            let transports = MemoryTransport::network(curves.len());
-            if latency.is_zero() {
-                run(terms, curves, transports).await
-            } else {
-                let delayed = transports.into_iter().map(|party| Delayed::new(party, latency));
-                run(terms, curves, delayed.collect()).await
-            }
-        }
+        Network::Tls => over(terms, curves, connect(curves.len()).await?, latency).await,
+        Network::Memory => over(terms, curves, MemoryTransport::network(curves.len()), latency).await,
     }
+}
+
+async fn over<T: Transport>(
+    terms: &ClearingTerms,
+    curves: &[DemandCurve],
+    transports: Vec<T>,
+    latency: Duration,
+) -> Result<(Outcome, Vec<PartyStats>), LocalError> {
+    if latency.is_zero() {
+        return run(terms, curves, transports).await;
+    }
+    let delayed = transports.into_iter().map(|party| Delayed::new(party, latency));
+    run(terms, curves, delayed.collect()).await
+}
+
+/// Connects parties with each other over loopback, each with a key of its own that the others know.
+async fn connect(parties: usize) -> Result<Vec<TlsTransport>, LocalError> {
+    let mut members = Vec::new();
+    let mut roster = Vec::new();
+    for _ in 0..parties {
+        let certificate = |reason: String| LocalError::Certificate { reason };
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()])
+            .map_err(|error| certificate(error.to_string()))?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let shown = made.cert.der().clone();
+        roster.push(Endpoint {
+            address: listener.local_addr()?,
+            trust: Trust::KeyHash(key_hash(&shown).map_err(certificate)?),
+        });
+        let identity = Identity {
+            certificates: vec![shown],
+            key: PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()).into(),
+        };
+        members.push((listener, identity));
+    }
+    let mut connecting = JoinSet::new();
+    for (party, (listener, identity)) in members.into_iter().enumerate() {
+        let roster = roster.clone();
+        connecting.spawn(async move {
+            let transport = TlsTransport::connect(party, listener, identity, &roster, NAME, PATIENCE).await;
+            (party, transport)
+        });
+    }
+    let mut connected = Vec::new();
+    while let Some(result) = connecting.join_next().await {
+        let (party, transport) = result?;
+        connected.push((party, transport?));
+    }
+    connected.sort_by_key(|(party, _)| *party);
+    Ok(connected.into_iter().map(|(_, transport)| transport).collect())
 }
 
 async fn run<T: Transport>(
@@ -73,10 +137,9 @@ async fn run<T: Transport>(
         let terms = terms.clone();
         parties.spawn(async move {
             let attempt = Attempt {
-                // Nobody else can reach these parties.
-                session: [0; 32],
+                session: NAME,
                 counter: 0,
-                patience: Duration::from_secs(60),
+                patience: PATIENCE,
             };
             (party, run_party(transport, &attempt, &terms, &curve).await)
         });

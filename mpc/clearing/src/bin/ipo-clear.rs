@@ -26,7 +26,7 @@ use ipo_clearing::{
 #[command(version)]
 struct Arguments {
     /// How the parties reach each other: over mutual TLS on loopback, or through queues in memory
-    #[arg(long, value_enum, default_value_t = Transport::Memory)]
+    #[arg(long, value_enum, default_value_t = Transport::Tls)]
     transport: Transport,
 
     /// Compute in the clear, without any cryptography; one organisation is then enough
@@ -44,6 +44,7 @@ struct Arguments {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Transport {
+    Tls,
     Memory,
 }
 
@@ -89,6 +90,7 @@ async fn clear(arguments: &Arguments, case: &Case) -> Result<Report, Problem> {
         return case.report(&case.reference()?, Stats::default());
     }
     let network = match arguments.transport {
+        Transport::Tls => Network::Tls,
         Transport::Memory => Network::Memory,
     };
     let latency = Duration::from_millis(arguments.latency);

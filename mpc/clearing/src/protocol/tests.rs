@@ -139,7 +139,9 @@ fn check(terms: &ClearingTerms, curves: &[DemandCurve]) -> Outcome {
 prop_compose! {
     /// Curves of up to ten steps or anything that falls, from nothing at all to the widest.
     fn books()(
-        parties in 2_usize..=6, levels in prop_oneof![1_usize..=8, 100_usize..=140], bits in 1_usize..=49,
+        parties in prop_oneof![3 => 2_usize..=3, 1 => 4_usize..=6],
+        levels in prop_oneof![1_usize..=8, 100_usize..=140],
+        bits in prop_oneof![2 => 1_usize..=12, 1 => 1_usize..=49],
     )(
         curves in prop::collection::vec(
             (prop::collection::vec((1..=levels, 0..1_u64 << bits), 0..=10), any::<bool>()), parties

@@ -171,9 +171,9 @@ fn lower(circuit: &mut Circuit, column: &mut Vec<Wire>, incoming: Vec<Wire>, hei
         let excess = bits.len() + done.len() - height;
         if excess >= 2 && bits.len() >= 3 {
             let top = bits.split_off(bits.len() - 3);
-            let sum = circuit.xor(top[0], top[1]);
-            done.push(circuit.xor(sum, top[2]));
-            outgoing.push(circuit.majority(top[0], top[1], top[2]));
+            let (sum, carry) = circuit.full_adder(top[0], top[1], top[2]);
+            done.push(sum);
+            outgoing.push(carry);
         } else if bits.len() >= 2 {
             let rest = bits.split_off(2);
             done.push(circuit.xor(bits[0], bits[1]));

@@ -141,6 +141,12 @@ impl Circuit {
         self.xor(low, change)
     }
 
+    /// The sum and the carry of three bits; one conjunction.
+    pub fn full_adder(&mut self, first: Wire, second: Wire, third: Wire) -> (Wire, Wire) {
+        let differ = self.xor(first, second);
+        (self.xor(differ, third), self.choose(differ, third, first))
+    }
+
     /// The majority of three, which is the carry of a full adder; one conjunction.
     pub fn majority(&mut self, first: Wire, second: Wire, third: Wire) -> Wire {
         let differ = self.xor(first, second);

@@ -1,0 +1,203 @@
+//! Measures clearings among parties in this process, over loopback or memory, with demands of any width.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::{Parser, ValueEnum};
+use ipo_clearing::{
+    ClearingTerms, PartyStats,
+    local::{Network, clear_locally},
+    reference,
+};
+use order_commitments::{AllocationRule, DemandCurve, Lots};
+use serde::Serialize;
+
+/// Measure clearings: one line of JSON for each combination of parties, levels, fan-out and latency, medians over the
+/// runs. All parties are in this process; set-up and preprocessing are counted, connecting is not. Every outcome is compared with the
+/// plaintext reference.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// Organisations
+    #[arg(long, value_delimiter = ',', default_value = "2,3,5")]
+    parties: Vec<usize>,
+
+    /// Price levels
+    #[arg(long, value_delimiter = ',', default_value = "128,1024")]
+    levels: Vec<usize>,
+
+    /// Levels probed side by side
+    #[arg(long, value_delimiter = ',', default_value = "1")]
+    fan_out: Vec<usize>,
+
+    /// Milliseconds by which every message is delayed, one way
+    #[arg(long, value_delimiter = ',', default_value = "0")]
+    latency: Vec<u64>,
+
+    /// The width of an organisation's demand in bits
+    #[arg(long, default_value_t = 32)]
+    bits: usize,
+
+    /// How surplus demand is rationed
+    #[arg(long, value_enum, default_value_t = Rule::PricePriority)]
+    allocation: Rule,
+
+    /// How the parties reach each other
+    #[arg(long, value_enum, default_value_t = Transport::Tls)]
+    transport: Transport,
+
+    /// Runs of each combination
+    #[arg(long, default_value_t = 3)]
+    runs: usize,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Rule {
+    PricePriority,
+    ProRata,
+}
+
+#[derive(Clone, Copy, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Transport {
+    Tls,
+    Memory,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Measurement {
+    parties: usize,
+    levels: usize,
+    fan_out: usize,
+    latency_ms: u64,
+    bits: usize,
+    transport: Transport,
+    runs: usize,
+    and_gates: usize,
+    triples: usize,
+    rounds: u64,
+    online_rounds: u64,
+    bytes_sent_per_party: u64,
+    seconds: Seconds,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Seconds {
+    set_up: f64,
+    preprocessing: f64,
+    online: f64,
+    whole: f64,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    for &parties in &arguments.parties {
+        for &levels in &arguments.levels {
+            for &fan_out in &arguments.fan_out {
+                for &latency in &arguments.latency {
+                    let measured = measure(arguments, parties, levels, fan_out, latency).await?;
+                    println!("{}", serde_json::to_string(&measured)?);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn measure(
+    arguments: &Arguments,
+    parties: usize,
+    levels: usize,
+    fan_out: usize,
+    latency_ms: u64,
+) -> Result<Measurement, Box<dyn std::error::Error>> {
+    let terms = ClearingTerms {
+        participants: (0..parties).map(|party| format!("Org{party:02}MSP")).collect(),
+        levels,
+        lots: (1_u64 << arguments.bits.min(32)) * 3 / 4,
+        min_lots: 0,
+        rule: match arguments.allocation {
+            Rule::PricePriority => AllocationRule::PricePriority,
+            Rule::ProRata => AllocationRule::ProRata,
+        },
+        demand_bits: arguments.bits,
+        fan_out,
+    };
+    terms.check()?;
+    let curves = curves(&terms)?;
+    let expected = reference::outcome(terms.lots, terms.min_lots, terms.rule, levels, &curves);
+    let network = match arguments.transport {
+        Transport::Tls => Network::Tls,
+        Transport::Memory => Network::Memory,
+    };
+    let mut runs = Vec::new();
+    for _ in 0..arguments.runs.max(1) {
+        let (outcome, stats) =
+            clear_locally(&terms, &curves, network, Duration::from_millis(latency_ms)).await?;
+        if outcome != expected {
+            return Err("the outcome is not that of the reference".into());
+        }
+        runs.push(stats);
+    }
+    let median = |time: fn(&PartyStats) -> Duration| {
+        let mut slowest: Vec<_> = runs
+            .iter()
+            .map(|stats| stats.iter().map(time).max().unwrap_or_default())
+            .collect();
+        slowest.sort_unstable();
+        slowest[slowest.len() / 2].as_secs_f64()
+    };
+    let first = runs
+        .first()
+        .and_then(|stats| stats.first())
+        .copied()
+        .unwrap_or_default();
+    Ok(Measurement {
+        parties,
+        levels,
+        fan_out,
+        latency_ms,
+        bits: arguments.bits,
+        transport: arguments.transport,
+        runs: runs.len(),
+        and_gates: first.and_gates,
+        triples: first.triples,
+        rounds: first.rounds,
+        online_rounds: first.online_rounds,
+        bytes_sent_per_party: runs
+            .iter()
+            .flatten()
+            .map(|stats| stats.bytes_sent)
+            .max()
+            .unwrap_or(0),
+        seconds: Seconds {
+            set_up: median(|stats| stats.set_up),
+            preprocessing: median(|stats| stats.preprocessing),
+            online: median(|stats| stats.online),
+            whole: median(|stats| stats.set_up + stats.preprocessing + stats.online),
+        },
+    })
+}
+
+/// Demands that fall evenly from the widest to almost nothing, each organisation's a little differently.
+fn curves(terms: &ClearingTerms) -> Result<Vec<DemandCurve>, Box<dyn std::error::Error>> {
+    let widest = (1_u64 << terms.demand_bits) - 1;
+    let levels = terms.levels as Lots;
+    (0..terms.parties() as Lots)
+        .map(|party| {
+            let demand = (0..levels).map(|level| widest / levels * (levels - level) - level * party);
+            Ok(DemandCurve::new(demand.collect())?)
+        })
+        .collect()
+}
