@@ -59,6 +59,104 @@ fn the_reference_clears_every_case() {
     check(&["--plain"], &auctions.iter().collect::<Vec<_>>());
 }
 
+#[test]
+fn the_secure_protocol_clears_every_case() {
+    let auctions = auctions();
+    for stats in check(&["--transport", "memory"], &auctions.iter().collect::<Vec<_>>()) {
+        let counts = ["andGates", "triples", "rounds"].map(|count| stats[count].as_u64().unwrap());
+        assert!(
+            counts[0] > 0 && counts[0] <= counts[1] && counts[2] > 10,
+            "{stats}"
+        );
+        assert!(
+            stats["bytesSent"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|bytes| bytes.as_u64().unwrap() > 0)
+        );
+        for phase in ["setUp", "preprocessing", "online"] {
+            assert!(stats["seconds"][phase].as_f64().unwrap() > 0.0, "{stats}");
+        }
+    }
+}
+
+/// A few cases of each kind; TLS is what a plain call uses.
+#[test]
+fn the_secure_protocol_clears_cases_over_tls() {
+    let auctions = auctions();
+    let few: Vec<_> = auctions.iter().take(13).collect();
+    check(&[], &few);
+    check(&["--transport", "tls", "--fan-out", "3"], &few[..4]);
+}
+
+#[test]
+fn any_fan_out_has_the_same_outcome() {
+    let auctions = auctions();
+    let few: Vec<_> = auctions.iter().step_by(5).collect();
+    for fan_out in ["2", "7", "1024"] {
+        check(&["--transport", "memory", "--fan-out", fan_out], &few);
+    }
+    check(&["--transport", "memory", "--latency", "2"], &few[..1]);
+}
+
+#[test]
+fn a_multi_party_computation_needs_two_to_sixteen_organisations() {
+    let mut cases = vec![good()];
+    let mut alone = good();
+    alone["books"].as_array_mut().unwrap().pop();
+    cases.push(alone);
+    let refused = |cases: &[Value]| {
+        let output = ipo_clear(&["--transport", "memory"], &json!(cases).to_string());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let error = refused(&cases);
+    assert!(
+        error.contains("case 1 (listing 'Estatia'): 1 organisations take part, allowed are 2 to 16"),
+        "{error}"
+    );
+    let mut crowd = good();
+    let books: Vec<_> = (0..17)
+        .map(|msp| json!({"msp": msp.to_string(), "orders": []}))
+        .collect();
+    crowd["books"] = json!(books);
+    let error = refused(&[crowd]);
+    assert!(
+        error.contains("case 0 (listing 'Estatia'): 17 organisations take part"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bad_arguments_are_refused() {
+    for (arguments, says) in [
+        (&["--fan-out", "0"][..], "allowed is 1 to 1024"),
+        (&["--fan-out", "1025"], "allowed is 1 to 1024"),
+        (&["--transport", "pigeon"], "tls, memory"),
+        (&["--plain", "--latency", "3"], "cannot be used with"),
+        (&["--cheap"], "unexpected argument"),
+    ] {
+        let output = ipo_clear(arguments, "[]");
+        assert_eq!(output.status.code(), Some(2));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(says), "{error}");
+    }
+    let help = ipo_clear(&["--help"], "");
+    assert!(help.status.success());
+    let help = String::from_utf8(help.stdout).unwrap();
+    for option in [
+        "--transport",
+        "--plain",
+        "--fan-out",
+        "--latency",
+        "minSubscription",
+    ] {
+        assert!(help.contains(option), "{help}");
+    }
+}
+
 fn good() -> Value {
     json!({
         "listing": {
