@@ -40,10 +40,6 @@ const INTERNAL: i32 = 500;
 /// Status of a call that came while the server was stopping.
 const UNAVAILABLE: i32 = 503;
 
-/// How long the functions of a stream that has dropped may go on before they are stopped: nothing that they do can be
-/// recorded any more.
-const AFTERMATH: Duration = Duration::from_secs(30);
-
 /// What every stream of a server shares.
 pub(crate) struct Shared {
     pub(crate) chaincode: Arc<dyn Chaincode>,
@@ -53,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) max_message: usize,
     /// How long transactions in flight may go on once the server is stopping.
     pub(crate) drain_timeout: Duration,
+    /// How long functions may go on once their stream has dropped: nothing that they do can be recorded any more.
+    pub(crate) aftermath: Duration,
     /// Cancelled when the server is stopping.
     pub(crate) stopping: CancellationToken,
 }
@@ -269,7 +267,7 @@ impl Session {
             return;
         }
         let all = async { while tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(AFTERMATH, all).await.is_err() {
+        if tokio::time::timeout(shared.aftermath, all).await.is_err() {
             warn!(
                 left = tasks.len(),
                 "functions of a stream that has ended are stopped"
@@ -382,13 +380,54 @@ mod tests {
         }
     }
 
-    fn shared() -> Arc<Shared> {
+    /// Never answers; says when it is dropped.
+    struct Hangs(mpsc::UnboundedSender<&'static str>);
+
+    impl Chaincode for Hangs {
+        fn invoke(&self, stub: ChaincodeStub) -> Answer<'_> {
+            struct Dropped(mpsc::UnboundedSender<&'static str>);
+            impl Drop for Dropped {
+                fn drop(&mut self) {
+                    let _ = self.0.send("dropped");
+                }
+            }
+            let guard = Dropped(self.0.clone());
+            Box::pin(async move {
+                let _ = guard.0.send("started");
+                std::future::pending::<()>().await;
+                drop((guard, stub));
+                success(Vec::new())
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_function_that_waits_for_something_else_does_not_outlive_its_stream_for_ever() {
+        let (say, mut heard) = mpsc::unbounded_channel();
+        let (outgoing, mut sent) = mpsc::channel(4);
+        let (peer, incoming) = mpsc::channel(4);
+        let incoming =
+            tokio_stream::wrappers::ReceiverStream::new(incoming).map(Ok::<_, std::convert::Infallible>);
+        let session = tokio::spawn(run(shared(Hangs(say)), incoming, outgoing));
+        for of_type in [Type::Registered, Type::Ready, Type::Transaction] {
+            peer.send(frame(of_type.into(), "tx", Vec::new())).await.unwrap();
+        }
+        assert_eq!(heard.recv().await, Some("started"));
+        drop(peer);
+        assert_eq!(heard.recv().await, Some("dropped"));
+        session.await.unwrap();
+        assert_eq!(sent.recv().await.unwrap().r#type(), Type::Register);
+        assert!(sent.recv().await.is_none());
+    }
+
+    fn shared(chaincode: impl Chaincode) -> Arc<Shared> {
         Arc::new(Shared {
-            chaincode: Arc::new(Asks),
+            chaincode: Arc::new(chaincode),
             chaincode_id: "id".to_owned(),
             local_mspid: None,
             max_message: 1 << 20,
             drain_timeout: Duration::ZERO,
+            aftermath: Duration::ZERO,
             stopping: CancellationToken::new(),
         })
     }
@@ -432,7 +471,7 @@ mod tests {
                     }
                     types
                 });
-                run(shared(), incoming, outgoing).await;
+                run(shared(Asks), incoming, outgoing).await;
                 assert_eq!(reader.await.unwrap().first(), Some(&Type::Register));
             });
         }

@@ -41,6 +41,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
+/// A peer's own time-out for a transaction, by default: whatever runs longer has nobody to answer to.
+const AFTERMATH: Duration = Duration::from_secs(30);
+
 /// How long connections may take to close once their chaincode streams have ended.
 const LINGER: Duration = Duration::from_secs(1);
 
@@ -139,6 +142,7 @@ impl ChaincodeServer {
             local_mspid: config.local_mspid.clone(),
             max_message: config.max_message,
             drain_timeout: config.drain_timeout,
+            aftermath: AFTERMATH,
             stopping: stopping.clone(),
         });
         let service = ChaincodeGrpc::new(Service {
