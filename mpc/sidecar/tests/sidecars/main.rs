@@ -2,4 +2,6 @@
 
 mod clearing;
 mod network;
+mod program;
+mod refusals;
 mod restart;

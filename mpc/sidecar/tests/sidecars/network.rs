@@ -1,6 +1,6 @@
 //! Organisations with their authorities, orders and sidecars.
 
-#![allow(clippy::unwrap_used, dead_code)]
+#![allow(clippy::unwrap_used)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -355,6 +355,17 @@ impl Client {
             session_id: self.session_id.clone(),
         };
         self.client.status(request).await.unwrap().into_inner()
+    }
+
+    pub(crate) async fn status_of(
+        &mut self,
+        session_id: Vec<u8>,
+    ) -> Result<wire::StatusResponse, tonic::Status> {
+        Ok(self
+            .client
+            .status(wire::StatusRequest { session_id })
+            .await?
+            .into_inner())
     }
 
     pub(crate) async fn answer(&mut self) -> Answer {

@@ -1,0 +1,556 @@
+//! What a sidecar refuses: of its chaincode, and of others that dial it.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fabric_protos::ipo::sidecar::v1 as wire;
+use fabric_protos::ipo::sidecar::v1::exchange_client::ExchangeClient;
+use fabric_protos::ipo::sidecar::v1::frame::Body;
+use hyper_util::rt::TokioIo;
+use order_commitments::PROTOCOL_VERSION;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::{Code, Status, Streaming};
+use tower::service_fn;
+use wire::State;
+
+use crate::network::{LIMIT, Network};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openings_that_are_not_the_frozen_book_are_refused_by_order() {
+    let mut network = Network::new(crate::network::estatia(), crate::network::terms());
+    network.start(0).await;
+    let good = network.request(0);
+    let extra = network.opening("BrokerAMSP", &("a3", vec![(500, 1)]));
+    let later = network.opening("BrokerAMSP", &("a9", vec![(500, 1)]));
+    let missing = hex::encode(&good.openings[1].commitment);
+    type Change<'a> = &'a dyn Fn(&mut wire::JoinRequest);
+    let refusals: [(Change<'_>, &str); 11] = [
+        (
+            &|it| it.openings[1].steps[0].quantity -= 1,
+            "order \"a2\": steps[1].quantity is 9000, allowed is at most 8999",
+        ),
+        (
+            &|it| it.openings[1].steps[1].quantity -= 1,
+            "order \"a2\": its steps and salt do not open",
+        ),
+        (
+            &|it| it.openings[0].steps[1].price = 800,
+            "order \"a1\": its steps and salt do not open",
+        ),
+        (
+            &|it| it.openings[1].salt[31] ^= 1,
+            "order \"a2\": its steps and salt do not open",
+        ),
+        (
+            &|it| it.openings[1].commitment = it.openings[0].commitment.clone(),
+            "order \"a2\": its steps",
+        ),
+        (
+            &|it| it.openings[1].steps[0].price = 650,
+            "order \"a2\": steps[0].price is 650",
+        ),
+        (&|it| drop(it.openings.pop()), missing.as_str()),
+        (
+            &|it| it.openings.push(extra.clone()),
+            "openings has 3 orders, the frozen book 2: it does not have order \"a3\"",
+        ),
+        (
+            &|it| it.openings.extend([extra.clone(), later.clone()]),
+            "openings has 4 orders, the frozen book 2: it does not have some of them",
+        ),
+        (
+            &|it| it.openings[1] = extra.clone(),
+            "openings are not the frozen book",
+        ),
+        (
+            &|it| it.openings.clear(),
+            "openings has 0 orders, the frozen book 2",
+        ),
+    ];
+    let mut client = network.client(0).await;
+    for (change, expected) in refusals {
+        let mut request = good.clone();
+        change(&mut request);
+        let refused = client.join(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        assert!(refused.message().contains(expected), "{expected}: {refused}");
+    }
+    assert_eq!(client.status().await.state(), State::NotJoined);
+    assert_eq!(client.join(good).await.unwrap().state(), State::Waiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_requests_are_refused_by_field() {
+    let mut network = Network::new(crate::network::estatia(), crate::network::terms());
+    network.start(0).await;
+    let good = network.request(0);
+    type Change = fn(&mut wire::JoinRequest);
+    let malformed: [(Change, &str); 17] = [
+        (
+            |it| it.protocol_version = 2,
+            "protocol_version is 2, allowed is 1",
+        ),
+        (|it| it.terms = None, "terms is missing"),
+        (
+            |it| it.terms.as_mut().unwrap().price = None,
+            "terms.price is missing",
+        ),
+        (
+            |it| it.terms.as_mut().unwrap().price.as_mut().unwrap().tick = 0,
+            "terms.price.tick is 0",
+        ),
+        (
+            |it| it.terms.as_mut().unwrap().allocation = 0,
+            "terms.allocation is 0",
+        ),
+        (|it| it.terms.as_mut().unwrap().fan_out = 0, "fanOut is 0"),
+        (|it| it.terms.as_mut().unwrap().fan_out = 2, "session_id is"),
+        (|it| it.session_id[0] ^= 1, "session_id is"),
+        (|it| it.session_id.truncate(31), "session_id is 31 bytes long"),
+        (
+            |it| it.participants[1].book = None,
+            "book of participant \"BrokerBMSP\" is missing",
+        ),
+        (
+            |it| it.participants[1].key_hash.clear(),
+            "key_hash of participant \"BrokerBMSP\" is 0 bytes long",
+        ),
+        (
+            |it| it.participants[1].next_key_hash = vec![1],
+            "next_key_hash of participant \"BrokerBMSP\" is 1 bytes",
+        ),
+        (
+            |it| it.participants[1].book.as_mut().unwrap().commitment = vec![0; 33],
+            "the book of \"BrokerBMSP\"",
+        ),
+        (|it| it.participants.reverse(), "ascending byte order"),
+        (
+            |it| it.openings[0].salt.truncate(5),
+            "order \"a1\": salt is 5 bytes long",
+        ),
+        (
+            |it| it.openings[0].commitment[0] = 4,
+            "order \"a1\": commitment starts with byte 0x04",
+        ),
+        (
+            |it| it.openings.reverse(),
+            "openings: order \"a1\" comes after \"a2\"",
+        ),
+    ];
+    let mut client = network.client(0).await;
+    for (change, expected) in malformed {
+        let mut request = good.clone();
+        change(&mut request);
+        let refused = client.join(request).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+        assert!(refused.message().contains(expected), "{expected}: {refused}");
+    }
+    let mut other = good.clone();
+    other.msp = "BrokerBMSP".to_owned();
+    let refused = client.join(other).await.unwrap_err();
+    assert!(
+        refused
+            .message()
+            .contains("allowed is this sidecar's own organisation \"BrokerAMSP\""),
+        "{refused}"
+    );
+    assert_eq!(client.status().await.state(), State::NotJoined);
+
+    // The same listing in another session: it is cleared once.
+    client.join(good).await.unwrap();
+    network.terms.shares -= 1;
+    let refused = client.join(network.request(0)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert!(
+        refused
+            .message()
+            .contains("listing \"Estatia\" was joined as session"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_with_another_key_than_the_ledger_s_is_refused() {
+    let mut network = Network::started().await;
+    let good = network.request(1);
+    network.stop(1).await;
+    network.replace_key(1);
+    network.start(1).await;
+
+    // Its own chaincode is told.
+    let refused = network.client(1).await.join(good).await.unwrap_err();
+    assert!(
+        refused
+            .message()
+            .contains("the ledger has another public key for this sidecar"),
+        "{refused}"
+    );
+
+    // Who dials it refuses it.
+    network.join(0).await;
+    let unknown_key = |status: &wire::StatusResponse| {
+        status.last_error.contains("BrokerBMSP") && status.last_error.contains("which is not on the ledger")
+    };
+    network
+        .client(0)
+        .await
+        .until("the other key to be noticed", unknown_key)
+        .await;
+
+    // Whom it dials refuses it.
+    network.join(2).await;
+    let (cert, key) = (network.home(1).join("cert.pem"), network.home(1).join("key.pem"));
+    let refused = dial(&network, 2, Some((&cert, &key)), hello(&network, 1, 2))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert!(
+        refused.message().contains("which is not on the ledger"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_and_wrong_greetings_are_refused() {
+    let network = Network::started().await;
+    let own = |index: usize| {
+        (
+            network.home(index).join("cert.pem"),
+            network.home(index).join("key.pem"),
+        )
+    };
+    let try_as =
+        async |cert: (&Path, &Path), first: wire::Frame| dial(&network, 2, Some(cert), first).await.map(drop);
+    let (cert, key) = own(0);
+    let good = hello(&network, 0, 2);
+
+    let refused = try_as((&cert, &key), good.clone()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::NotFound, "{refused}");
+    network.join(2).await;
+
+    type Change = fn(&mut wire::Hello);
+    let greetings: [(Change, Code, &str); 7] = [
+        (
+            |it| it.protocol_version = 9,
+            Code::FailedPrecondition,
+            "protocol_version is 9, allowed is 1",
+        ),
+        (
+            |it| it.session_id = vec![1; 31],
+            Code::InvalidArgument,
+            "session_id is 31 bytes long",
+        ),
+        (
+            |it| it.session_id[0] ^= 1,
+            Code::FailedPrecondition,
+            "joined the listing as another session",
+        ),
+        (
+            |it| it.from = "CMSP".to_owned(),
+            Code::PermissionDenied,
+            "no participant",
+        ),
+        (
+            |it| it.from = "BrokerBMSP".to_owned(),
+            Code::PermissionDenied,
+            "certificate of BrokerBMSP is refused",
+        ),
+        (
+            |it| it.from = "USBankMSP".to_owned(),
+            Code::PermissionDenied,
+            "no certificate authority of USBankMSP",
+        ),
+        (
+            |it| it.to = "BrokerBMSP".to_owned(),
+            Code::InvalidArgument,
+            "this is the sidecar of USBankMSP",
+        ),
+    ];
+    for (change, code, expected) in greetings {
+        let mut frame = good.clone();
+        if let Some(Body::Hello(hello)) = &mut frame.body {
+            change(hello);
+        }
+        let refused = try_as((&cert, &key), frame).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{refused}");
+        assert!(refused.message().contains(expected), "{expected}: {refused}");
+    }
+    for first in [
+        Body::Ready(wire::Ready::default()),
+        Body::Chunk(wire::Chunk::default()),
+    ] {
+        let refused = try_as((&cert, &key), wire::Frame { body: Some(first) })
+            .await
+            .unwrap_err();
+        assert!(
+            refused.message().contains("the first frame is not a hello"),
+            "{refused}"
+        );
+    }
+    let refused = try_as((&cert, &key), wire::Frame { body: None })
+        .await
+        .unwrap_err();
+    assert!(refused.message().contains("empty frame"), "{refused}");
+
+    // A certificate of the right authority for another host, and one of another organisation.
+    let (elsewhere, elsewhere_key) = network.another_certificate(0, &["10.9.8.7"]);
+    let refused = try_as((&elsewhere, &elsewhere_key), good.clone())
+        .await
+        .unwrap_err();
+    assert!(
+        refused.message().contains("certificate of BrokerAMSP is refused"),
+        "{refused}"
+    );
+    let (others, others_key) = own(1);
+    let refused = try_as((&others, &others_key), good.clone()).await.unwrap_err();
+    assert!(
+        refused.message().contains("certificate of BrokerAMSP is refused"),
+        "{refused}"
+    );
+    // None, and one of an authority that is not configured, do not pass the handshake.
+    assert!(dial(&network, 2, None, good.clone()).await.is_err());
+    let (stranger, stranger_key) = own(2);
+    assert!(try_as((&stranger, &stranger_key), good).await.is_err());
+
+    // All of it did no harm.
+    network.join(0).await;
+    network.join(1).await;
+    assert_eq!(network.client(2).await.outcome().await, network.expected());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_participant_that_misbehaves_is_suspected_until_no_attempt_is_left() {
+    let mut books = crate::network::estatia();
+    books.remove(2);
+    let mut network = Network::new(books, crate::network::terms());
+    network.organisations[1].config.attempts.max = 2;
+    network.start(0).await;
+    network.start(1).await;
+    network.join(1).await;
+    // The test holds the first broker's key, and speaks for it.
+    let (cert, key) = (network.home(0).join("cert.pem"), network.home(0).join("key.pem"));
+    let mut client = network.client(1).await;
+    for attempt in 1..=2 {
+        let greeting = hello(&network, 0, 1);
+        let (frames, mut answers) = dial(&network, 1, Some((&cert, &key)), greeting.clone())
+            .await
+            .unwrap();
+        let Some(Body::Hello(theirs)) = next(&mut answers).await else {
+            panic!("no hello")
+        };
+        assert_eq!((theirs.attempt, theirs.from.as_str()), (attempt, "BrokerBMSP"));
+        let Some(Body::Ready(ready)) = next(&mut answers).await else {
+            panic!("no ready")
+        };
+        frames
+            .send(wire::Frame {
+                body: Some(Body::Ready(ready)),
+            })
+            .await
+            .unwrap();
+        let garbage = wire::Chunk {
+            payload: vec![7; 100],
+            more: false,
+        };
+        frames
+            .send(wire::Frame {
+                body: Some(Body::Chunk(garbage)),
+            })
+            .await
+            .unwrap();
+        let suspected =
+            |status: &wire::StatusResponse| status.attempts == attempt && status.suspects == ["BrokerAMSP"];
+        let status = client.until("a failed attempt", suspected).await;
+        assert!(
+            status
+                .last_error
+                .starts_with(&format!("attempt {attempt}: party 0")),
+            "{status:?}"
+        );
+    }
+    let status = client
+        .until("the end", |status| status.state() == State::Failed)
+        .await;
+    assert_eq!((status.attempts, status.max_attempts), (2, 2));
+    assert_eq!(status.suspects, ["BrokerAMSP"]);
+    let refused = dial(&network, 1, Some((&cert, &key)), hello(&network, 0, 1))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_nonces_and_attempts_are_not_met() {
+    let mut books = crate::network::estatia();
+    books.remove(2);
+    let mut network = Network::new(books, crate::network::terms());
+    network.start(0).await;
+    network.start(1).await;
+    network.join(1).await;
+    let (cert, key) = (network.home(0).join("cert.pem"), network.home(0).join("key.pem"));
+    let mut client = network.client(1).await;
+    type Change = fn(&mut wire::Hello);
+    let greetings: [(Change, &str); 3] = [
+        (|it| it.nonce.truncate(31), "nonce is 31 bytes long"),
+        (
+            |it| it.attempt = 21,
+            "it would start attempt 21, allowed is 1 to 20",
+        ),
+        (|it| it.attempt = 0, "it would start attempt 0"),
+    ];
+    for (change, expected) in greetings {
+        let mut frame = hello(&network, 0, 1);
+        if let Some(Body::Hello(hello)) = &mut frame.body {
+            change(hello);
+        }
+        let (_frames, _answers) = dial(&network, 1, Some((&cert, &key)), frame).await.unwrap();
+        client
+            .until(expected, |status| status.last_error.contains(expected))
+            .await;
+    }
+    assert_eq!(client.status().await.attempts, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_no_message_are_refused_and_the_sidecar_goes_on() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let network = Network::started().await;
+    let address = network.organisations[0].config.chaincode.listen;
+
+    // A gRPC call whose message is no protobuf.
+    let channel = Channel::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut grpc = tonic::client::Grpc::new(channel);
+    grpc.ready().await.unwrap();
+    let path = "/ipo.sidecar.v1.Clearing/Join".parse().unwrap();
+    let codec = tonic_prost::ProstCodec::<wire::Step, wire::JoinResponse>::default();
+    // Field 1 of a step is a number of 64 bits; of a request, one of 32, and field 2 of a request is a byte string.
+    let step = wire::Step {
+        price: 1,
+        quantity: 7,
+    };
+    let refused = grpc
+        .unary(tonic::Request::new(step), path, codec)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(refused.code(), Code::Internal | Code::InvalidArgument),
+        "{refused}"
+    );
+
+    // No HTTP/2 at all.
+    for port in [address, network.organisations[0].config.peers.listen] {
+        let mut tcp = TcpStream::connect(port).await.unwrap();
+        tcp.write_all(&[0xff; 4096]).await.unwrap();
+        let mut answer = Vec::new();
+        // It is answered with an error or not at all, and closed.
+        let _ = timeout(LIMIT, tcp.read_to_end(&mut answer)).await.unwrap();
+    }
+    let mut client = network.client(0).await;
+    for length in [0, 31, 33] {
+        let refused = client.status_of(vec![1; length]).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(
+            refused
+                .message()
+                .contains(&format!("session_id is {length} bytes long")),
+            "{refused}"
+        );
+    }
+    assert_eq!(client.status().await.state(), State::NotJoined);
+}
+
+async fn next(answers: &mut Streaming<wire::Frame>) -> Option<Body> {
+    timeout(LIMIT, answers.message())
+        .await
+        .unwrap()
+        .unwrap()
+        .and_then(|frame| frame.body)
+}
+
+/// What the sidecar of `from` says first to that of `to`.
+fn hello(network: &Network, from: usize, to: usize) -> wire::Frame {
+    let session = network.session();
+    let terms = session.terms();
+    let hello = wire::Hello {
+        protocol_version: u32::from(PROTOCOL_VERSION),
+        session_id: session.id().0.to_vec(),
+        channel: terms.channel.clone(),
+        chaincode: terms.chaincode.clone(),
+        listing: terms.listing.clone(),
+        from: network.organisations[from].msp.to_owned(),
+        to: network.organisations[to].msp.to_owned(),
+        attempt: 1,
+        nonce: vec![5; 32],
+        has_outcome: false,
+    };
+    wire::Frame {
+        body: Some(Body::Hello(hello)),
+    }
+}
+
+type Dialled = (mpsc::Sender<wire::Frame>, Streaming<wire::Frame>);
+
+/// Dials the sidecar of `to` with any certificate, and says `first`.
+async fn dial(
+    network: &Network,
+    to: usize,
+    certificate: Option<(&Path, &Path)>,
+    first: wire::Frame,
+) -> Result<Dialled, Status> {
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_file(network.home(to).join("ca.pem")).unwrap();
+    roots.add(authority).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut tls = match certificate {
+        Some((cert, key)) => builder
+            .with_client_auth_cert(
+                vec![CertificateDer::from_pem_file(cert).unwrap()],
+                PrivateKeyDer::from_pem_file(key).unwrap(),
+            )
+            .unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let (tls, address) = (Arc::new(tls), network.organisations[to].config.peers.listen);
+    let connector = service_fn(move |_: Uri| {
+        let tls = tls.clone();
+        async move {
+            let tcp = TcpStream::connect(address).await?;
+            let name = ServerName::try_from(address.ip().to_string()).unwrap();
+            std::io::Result::Ok(TokioIo::new(TlsConnector::from(tls).connect(name, tcp).await?))
+        }
+    });
+    let connected = Endpoint::try_from(format!("http://{address}"))
+        .unwrap()
+        .timeout(LIMIT)
+        .connect_timeout(Duration::from_secs(10))
+        .connect_with_connector(connector)
+        .await;
+    let channel = connected.map_err(|error| Status::unknown(error.to_string()))?;
+    let (frames, queued) = mpsc::channel(8);
+    frames.send(first).await.unwrap();
+    let answers = ExchangeClient::new(channel)
+        .connect(ReceiverStream::new(queued))
+        .await?
+        .into_inner();
+    Ok((frames, answers))
+}
