@@ -514,6 +514,11 @@ impl PeerView<'_> {
             .cloned()
     }
 
+    /// Forgets every private value, as a peer does whose disk was lost and that nobody can refill. Hashes and public state stay.
+    pub async fn lose_private_data(&self) {
+        self.peer.lose_private_data().await;
+    }
+
     /// Stops it: it answers nothing and commits nothing, and its streams to chaincode servers end.
     pub async fn stop(&self) {
         self.peer.set_running(false);

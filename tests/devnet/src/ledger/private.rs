@@ -49,6 +49,10 @@ impl PrivateStore {
             .cloned()
     }
 
+    pub(crate) fn clear(&self) {
+        self.sets().clear();
+    }
+
     pub(crate) fn remove(&self, tx_id: &str) {
         self.sets().remove(tx_id);
     }

@@ -143,6 +143,11 @@ impl Peer {
         }
     }
 
+    pub(crate) async fn lose_private_data(&self) {
+        self.state.write().await.private.clear();
+        self.private.clear();
+    }
+
     /// Gets what is missing of earlier blocks, as far as somebody has it by now.
     pub(super) async fn reconcile(&self) {
         let missing = std::mem::take(&mut *lock(&self.missing));

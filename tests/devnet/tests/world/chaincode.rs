@@ -56,6 +56,8 @@ pub enum Step {
 #[derive(Clone, Default)]
 pub struct Gates {
     gates: Arc<Mutex<BTreeMap<String, Gate>>>,
+    /// What calls failed with, whether or not somebody still waits for their answers.
+    failures: watch::Sender<Vec<String>>,
 }
 
 #[derive(Clone)]
@@ -76,6 +78,18 @@ impl Gates {
             .entry(name.to_owned())
             .or_insert_with(new)
             .clone()
+    }
+
+    fn record(&self, failure: &str) {
+        self.failures
+            .send_modify(|failures| failures.push(failure.to_owned()));
+    }
+
+    /// Waits until a call has failed with a text that contains this.
+    pub async fn failed(&self, text: &str) {
+        let mut failures = self.failures.subscribe();
+        let seen = failures.wait_for(|failures| failures.iter().any(|failure| failure.contains(text)));
+        super::soon(seen).await.unwrap();
     }
 
     async fn wait_at(&self, name: &str) {
@@ -103,7 +117,8 @@ pub fn contracts(gates: Gates) -> Contracts {
         async move {
             let mut results = Vec::new();
             for step in steps.0 {
-                results.push(perform(&context, &gates, step).await?);
+                let result = perform(&context, &gates, step).await;
+                results.push(result.inspect_err(|error| gates.record(error.message()))?);
             }
             Ok::<Value, ContractError>(Value::Array(results))
         }

@@ -7,9 +7,10 @@ pub mod server;
 use chaincode::{Gates, Step};
 use devnet::{
     Network,
-    client::{Call, Client, ClientError, Committed},
+    client::{Call, Client, ClientError, Committed, EndorsedTransaction},
     config::{ChaincodeDefinition, CollectionConfig, Connection, NetworkConfig},
 };
+use fabric_protos::protos::TxValidationCode;
 use serde_json::Value;
 use server::ChaincodeProcess;
 use std::{collections::BTreeMap, time::Duration};
@@ -141,4 +142,73 @@ impl World {
 /// The call that runs steps.
 pub fn run(steps: &[Step]) -> Call {
     Call::new(CC, "Run").arg(serde_json::to_vec(steps).unwrap())
+}
+
+/// A batch that is cut only when the test says so.
+pub fn cut_by_hand(config: &mut NetworkConfig) {
+    config.batch.timeout = Duration::from_secs(3600);
+}
+
+impl World {
+    pub async fn endorse(&self, msp_id: &str, steps: &[Step]) -> EndorsedTransaction {
+        soon(self.client(msp_id).endorse(&run(steps))).await.unwrap()
+    }
+
+    pub async fn endorse_by(&self, organisations: &[&str], steps: &[Step]) -> EndorsedTransaction {
+        let call = run(steps).organisations(organisations);
+        soon(self.client(organisations[0]).endorse(&call)).await.unwrap()
+    }
+
+    /// Puts transactions into one block, in order, and gives their validation codes once every peer has it.
+    pub async fn in_one_block(&self, transactions: &[&EndorsedTransaction]) -> Vec<TxValidationCode> {
+        let client = self.client("Org1MSP");
+        for transaction in transactions {
+            soon(client.submit(transaction)).await.unwrap();
+        }
+        self.network.cut_block().unwrap();
+        soon(client.commit_status(&transactions[0].tx_id)).await.unwrap();
+        self.settle().await;
+        let blocks = self.network.peer("Org1MSP").unwrap().blocks();
+        blocks
+            .last()
+            .unwrap()
+            .transactions
+            .iter()
+            .map(|transaction| transaction.code)
+            .collect()
+    }
+}
+
+pub fn put(key: &str, value: &str) -> Step {
+    Step::Put(key.into(), value.into())
+}
+
+pub fn get(key: &str) -> Step {
+    Step::Get(key.into())
+}
+
+/// An organisation's implicit collection.
+pub fn implicit(msp_id: &str) -> String {
+    format!("_implicit_org_{msp_id}")
+}
+
+pub fn put_private(collection: &str, key: &str, value: &str) -> Step {
+    Step::PutPrivate(collection.into(), key.into(), value.into())
+}
+
+pub fn get_private(collection: &str, key: &str) -> Step {
+    Step::GetPrivate(collection.into(), key.into())
+}
+
+/// The validation code of a transaction that was committed as invalid.
+pub fn invalid(result: Result<Committed, ClientError>) -> TxValidationCode {
+    result.unwrap_err().validation_code().expect("committed")
+}
+
+/// Asserts that an error, or one of its details, has this text.
+pub fn assert_says(error: &ClientError, text: &str) {
+    assert!(
+        error.to_string().contains(text),
+        "`{error}` does not say `{text}`"
+    );
 }

@@ -1,10 +1,8 @@
 //! The shortest way through: a put by the Gateway, seen by everybody.
 
-mod world;
-
+use crate::world::{CC, ORGS, World, chaincode::Step, soon};
 use devnet::client::Start;
 use serde_json::json;
-use world::{CC, ORGS, World, chaincode::Step, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_is_endorsed_ordered_committed_and_read_back() {
