@@ -39,6 +39,20 @@ run_deploy() {
         "${arguments[@]}"
 }
 
+# scripts/doctor for this network.
+run_doctor() {
+    local arguments=() organisation p
+    for organisation in "${ORGANISATIONS[@]}"; do
+        for p in $(peer_numbers); do
+            arguments+=(--organisation "$(peer_environment "$(peer_node "$organisation" "$p")")")
+        done
+        arguments+=(--peer-settings "$(msp_of "$organisation")=$(process_directory "$(peer_node "$organisation" 0)")/start")
+    done
+    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/doctor" --channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" \
+        --orderer "127.0.0.1:$(orderer_port 1)" --orderer-ca "$(orderer_ca)" --directory "$(deployment_directory)" \
+        "${arguments[@]}"
+}
+
 start_sidecars() {
     local organisation directory COMMAND
     for organisation in "${ORGANISATIONS[@]}"; do

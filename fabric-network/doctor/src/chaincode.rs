@@ -4,15 +4,12 @@
 use fabric_protos::protos::chaincode_client::ChaincodeClient;
 use fabric_protos::protos::chaincode_message::Type;
 use fabric_protos::protos::{ChaincodeId, ChaincodeMessage};
-use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use tonic::transport::{Channel, Endpoint};
-use tower::service_fn;
 
 use crate::dial::{self, DialError};
 use crate::{Files, PATIENCE};
@@ -72,7 +69,11 @@ where
 {
     // The stream is held open until the answer is in; it ends with this function, as when a peer stops.
     let (_to_chaincode, from_peer) = mpsc::channel::<ChaincodeMessage>(1);
-    let mut client = ChaincodeClient::new(over(stream).await?);
+    let mut client = ChaincodeClient::new(
+        dial::channel(stream)
+            .await
+            .map_err(|error| ChaincodeError::Call(error.to_string()))?,
+    );
     let first = timeout(PATIENCE, async {
         let mut answers = client.connect(ReceiverStream::new(from_peer)).await?.into_inner();
         answers.message().await
@@ -95,19 +96,4 @@ where
 
 fn failure(status: &Status) -> ChaincodeError {
     dial::refusal(status).map_or_else(|| ChaincodeError::Call(status.to_string()), ChaincodeError::Dial)
-}
-
-/// A gRPC channel over a connection that stands already.
-async fn over<S>(stream: S) -> Result<Channel, ChaincodeError>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let mut stream = Some(TokioIo::new(stream));
-    Endpoint::from_static("http://chaincode")
-        .connect_with_connector(service_fn(move |_| {
-            let stream = stream.take();
-            async move { stream.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotConnected)) }
-        }))
-        .await
-        .map_err(|error| ChaincodeError::Call(error.to_string()))
 }

@@ -4,12 +4,16 @@ use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
+use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, Error, InvalidMessage};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tonic::transport::{Channel, Endpoint};
+use tower::service_fn;
 
 use crate::PATIENCE;
 
@@ -30,11 +34,11 @@ pub enum DialError {
     #[error("no answer within {} s: a firewall, a wrong host, or a process that hangs", PATIENCE.as_secs())]
     Silent,
     /// The answer is not TLS.
-    #[error("it does not speak TLS: another service, or CHAINCODE_TLS_DISABLED is set there")]
+    #[error("it does not speak TLS: another service, or TLS is switched off there")]
     PlainText,
     /// Its certificate comes from elsewhere.
     #[error(
-        "its certificate is not signed by root_cert of connection.json: it uses other files than those deployed"
+        "its certificate is not signed by the authority that it should be: it uses other files than those deployed"
     )]
     ForeignIssuer,
     /// Its certificate is for other hosts.
@@ -46,8 +50,10 @@ pub enum DialError {
     /// Its certificate is not valid yet, or this machine's clock is behind.
     #[error("its certificate is not valid yet: the clocks here and where it was made differ")]
     NotYetValid,
-    /// It does not accept the peer's certificate.
-    #[error("it refuses the peer's certificate ({0}): its CHAINCODE_CLIENT_CA_CERT is another authority's")]
+    /// It does not accept the client's certificate.
+    #[error(
+        "it refuses the client's certificate ({0}): it trusts another authority than the one that signed it"
+    )]
     ClientRefused(String),
     /// Something else.
     #[error("TLS: {0}")]
@@ -77,6 +83,15 @@ pub(crate) async fn tls(address: &str, config: Arc<ClientConfig>) -> Result<TlsS
         Err(_) => Err(DialError::Silent),
         Ok(Err(error)) => Err(explain(&error, host)),
         Ok(Ok(stream)) => Ok(stream),
+    }
+}
+
+/// That a server of HTTP/2 takes this client: the first byte that it says of its own accord, or its refusal.
+pub(crate) async fn greeted(mut stream: TlsStream<TcpStream>) -> Result<(), DialError> {
+    match timeout(PATIENCE, stream.read_u8()).await {
+        Err(_) => Err(DialError::Silent),
+        Ok(Err(error)) => Err(explain(&error, "")),
+        Ok(Ok(_)) => Ok(()),
     }
 }
 
@@ -115,6 +130,20 @@ fn explain(error: &io::Error, host: &str) -> DialError {
 
 fn tls_error(error: &io::Error) -> Option<&Error> {
     error.get_ref()?.downcast_ref::<Error>()
+}
+
+/// A gRPC channel over a connection that stands already.
+pub(crate) async fn channel<S>(stream: S) -> Result<Channel, tonic::transport::Error>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut stream = Some(TokioIo::new(stream));
+    Endpoint::from_static("http://localhost")
+        .connect_with_connector(service_fn(move |_| {
+            let stream = stream.take();
+            async move { stream.ok_or_else(|| io::Error::from(io::ErrorKind::NotConnected)) }
+        }))
+        .await
 }
 
 /// The refusal of the client's certificate, if that is at the bottom of a failed call. HTTP/2 keeps an I/O error's text alone,

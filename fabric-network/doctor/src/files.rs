@@ -1,9 +1,9 @@
 //! The files of one organisation's deployment, as far as a peer's view needs them.
 
-use std::fs;
-use std::io;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fmt, fs, io};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -41,7 +41,7 @@ pub enum FileError {
         reason: String,
     },
     /// The client certificate and its key do not fit.
-    #[error("{path}: client_cert and client_key do not fit together: {source}")]
+    #[error("{path}: client certificate and key do not fit together: {source}")]
     ClientPair {
         /// Which file.
         path: PathBuf,
@@ -72,14 +72,14 @@ pub struct Connection {
 /// What an organisation's directory says.
 #[non_exhaustive]
 pub struct Files {
-    /// Where they are.
-    pub directory: PathBuf,
     /// How a peer dials the chaincode server.
     pub connection: Connection,
     /// TLS as the peer would use it; nothing if it would not.
     pub tls: Option<Arc<ClientConfig>>,
     /// The id under which the peer knows the package.
     pub package_id: String,
+    /// The chaincode server's environment, `chaincode.env`; empty if there is none.
+    pub environment: BTreeMap<String, String>,
 }
 
 impl Files {
@@ -96,18 +96,126 @@ impl Files {
                 source,
             })?;
         let tls = if connection.tls_required {
-            Some(Arc::new(client(&connection, &path)?))
+            Some(connection.client(&path)?)
         } else {
             None
         };
         let package_id = text(&directory.join("package-id"))?.trim().to_owned();
+        let path = directory.join("chaincode.env");
+        let environment = if path.exists() {
+            variables(&text(&path)?)
+        } else {
+            BTreeMap::new()
+        };
         Ok(Self {
-            directory: directory.to_owned(),
             connection,
             tls,
             package_id,
+            environment,
         })
     }
+}
+
+impl Connection {
+    fn client(&self, path: &Path) -> Result<Arc<ClientConfig>, FileError> {
+        let root = Pem {
+            path,
+            field: "root_cert",
+            text: &self.root_cert,
+        };
+        let identity = self.client_auth_required.then_some((
+            Pem {
+                path,
+                field: "client_cert",
+                text: &self.client_cert,
+            },
+            Pem {
+                path,
+                field: "client_key",
+                text: &self.client_key,
+            },
+        ));
+        client(&root, identity)
+    }
+}
+
+/// PEM and where it comes from.
+struct Pem<'a> {
+    path: &'a Path,
+    field: &'static str,
+    text: &'a str,
+}
+
+impl Pem<'_> {
+    fn error(&self, reason: impl fmt::Display) -> FileError {
+        FileError::Pem {
+            path: self.path.to_owned(),
+            field: self.field,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, FileError> {
+        let found = CertificateDer::pem_slice_iter(self.text.as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| self.error(error))?;
+        if found.is_empty() {
+            return Err(self.error("no certificate"));
+        }
+        Ok(found)
+    }
+}
+
+/// TLS as the holder of three files does it: the server's authority, the own certificate and key.
+///
+/// # Errors
+///
+/// [`FileError`], naming the file.
+pub(crate) fn client_of(root: &Path, certificate: &Path, key: &Path) -> Result<Arc<ClientConfig>, FileError> {
+    let texts = (text(root)?, text(certificate)?, text(key)?);
+    let identity = (
+        Pem {
+            path: certificate,
+            field: "the file",
+            text: &texts.1,
+        },
+        Pem {
+            path: key,
+            field: "the file",
+            text: &texts.2,
+        },
+    );
+    client(
+        &Pem {
+            path: root,
+            field: "the file",
+            text: &texts.0,
+        },
+        Some(identity),
+    )
+}
+
+fn client(root: &Pem<'_>, identity: Option<(Pem<'_>, Pem<'_>)>) -> Result<Arc<ClientConfig>, FileError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in root.certificates()? {
+        roots.add(certificate).map_err(|error| root.error(error))?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let mut config = match identity {
+        Some((certificate, key)) => {
+            let chain = certificate.certificates()?;
+            let der = PrivateKeyDer::from_pem_slice(key.text.as_bytes()).map_err(|error| key.error(error))?;
+            config
+                .with_client_auth_cert(chain, der)
+                .map_err(|source| FileError::ClientPair {
+                    path: key.path.to_owned(),
+                    source,
+                })?
+        }
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(Arc::new(config))
 }
 
 fn text(path: &Path) -> Result<String, FileError> {
@@ -117,49 +225,10 @@ fn text(path: &Path) -> Result<String, FileError> {
     })
 }
 
-fn client(connection: &Connection, path: &Path) -> Result<ClientConfig, FileError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&connection.root_cert, "root_cert", path)? {
-        roots
-            .add(certificate)
-            .map_err(|error| pem_error(path, "root_cert", &error))?;
-    }
-    let config = ClientConfig::builder().with_root_certificates(roots);
-    let mut config = if connection.client_auth_required {
-        let chain = certificates(&connection.client_cert, "client_cert", path)?;
-        let key = PrivateKeyDer::from_pem_slice(connection.client_key.as_bytes())
-            .map_err(|error| pem_error(path, "client_key", &error))?;
-        config
-            .with_client_auth_cert(chain, key)
-            .map_err(|source| FileError::ClientPair {
-                path: path.to_owned(),
-                source,
-            })?
-    } else {
-        config.with_no_client_auth()
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
-}
-
-fn certificates(
-    pem: &str,
-    field: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, FileError> {
-    let found = CertificateDer::pem_slice_iter(pem.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| pem_error(path, field, &error))?;
-    if found.is_empty() {
-        return Err(pem_error(path, field, &"no certificate"));
-    }
-    Ok(found)
-}
-
-fn pem_error(path: &Path, field: &'static str, reason: &dyn std::fmt::Display) -> FileError {
-    FileError::Pem {
-        path: path.to_owned(),
-        field,
-        reason: reason.to_string(),
-    }
+fn variables(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

@@ -1,11 +1,13 @@
-//! Looks at what an organisation deployed as its peer does: reads the files that `scripts/deploy` wrote for it, dials the
-//! chaincode server over mutual TLS, lets it register, and says in words what stands in the way.
+//! Looks at what an organisation deployed as those do who use it: reads the files that `scripts/deploy` wrote for it, dials the
+//! chaincode server as the peer does and the sidecars as chaincode and other sidecars do, and says in words what stands in the
+//! way.
 //!
 //! Nothing is changed: no transaction runs and nothing reaches a ledger.
 
 mod chaincode;
 mod dial;
 mod files;
+mod sidecar;
 
 use std::fmt;
 use std::path::Path;
@@ -14,6 +16,7 @@ use std::time::Duration;
 pub use chaincode::ChaincodeError;
 pub use dial::DialError;
 pub use files::{Connection, FileError, Files};
+pub use sidecar::SidecarError;
 
 /// How long one step (a connection, a handshake, an answer) may take.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,8 +48,8 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Examines one organisation, whose files are in `directory`. The findings come in the order in which a peer would stumble
-/// over them; what depends on something that is wrong is not looked at.
+/// Examines one organisation, whose files are in `directory`: its chaincode server as its peer sees it, its sidecar as its
+/// chaincode server sees it.
 pub async fn examine(directory: &Path) -> Vec<Finding> {
     let files = match Files::read(directory) {
         Ok(files) => files,
@@ -58,6 +61,15 @@ pub async fn examine(directory: &Path) -> Vec<Finding> {
         }
     };
     let subject = format!("chaincode {}", files.connection.address);
-    let verdict = chaincode::examine(&files).await;
-    vec![Finding::new(subject, verdict)]
+    let mut findings = vec![Finding::new(subject, chaincode::examine(&files).await)];
+    if let Some((subject, verdict)) = sidecar::from_chaincode(&files).await {
+        findings.push(Finding::new(subject, verdict));
+    }
+    findings
+}
+
+/// Examines another organisation's sidecar at `endpoint` as the sidecar of `directory`'s organisation sees it.
+pub async fn examine_other(directory: &Path, msp: &str, endpoint: &str) -> Finding {
+    let verdict = sidecar::from_sidecar(directory, msp, endpoint).await;
+    Finding::new(format!("sidecar of {msp} at {endpoint}"), verdict)
 }

@@ -9,13 +9,17 @@ use fabric_protos::protos::chaincode_server::{Chaincode, ChaincodeServer};
 use fabric_protos::protos::{ChaincodeId, ChaincodeMessage};
 use network_doctor::{Finding, examine};
 use prost::Message as _;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::date_time_ymd;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Once, once};
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
+
+use authority::{Authority, tls};
+
+mod authority;
 
 const PACKAGE: &str = "ipo_1.0:0123";
 
@@ -48,35 +52,6 @@ fn message(kind: Type, payload: Vec<u8>) -> ChaincodeMessage {
         r#type: kind.into(),
         payload,
         ..ChaincodeMessage::default()
-    }
-}
-
-/// A certificate authority for one side or both.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(
-            CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a certificate"),
-        )
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// Certificate and key, PEM, after `change`.
-    fn issue(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
-        let hosts = hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>();
-        let mut params = CertificateParams::new(hosts).expect("host names");
-        change(&mut params);
-        let key = KeyPair::generate().expect("a key");
-        (
-            params.signed_by(&key, &self.0).expect("a certificate").pem(),
-            key.serialize_pem(),
-        )
     }
 }
 
@@ -116,12 +91,6 @@ impl Deployment {
         assert_eq!(findings.len(), 1, "{findings:?}");
         findings.remove(0)
     }
-}
-
-fn tls(certificate: &str, key: &str, clients: &Authority) -> ServerTlsConfig {
-    ServerTlsConfig::new()
-        .identity(Identity::from_pem(certificate, key))
-        .client_ca_root(Certificate::from_pem(clients.pem()))
 }
 
 async fn serve(says: Says, tls: Option<ServerTlsConfig>) -> SocketAddr {
@@ -224,7 +193,7 @@ async fn a_server_certificate_of_another_authority() {
         Some(tls(&certificate, &key, &deployment.authority)),
     )
     .await;
-    assert_wrong(&deployment.examine(address).await, "not signed by root_cert");
+    assert_wrong(&deployment.examine(address).await, "not signed by the authority");
 }
 
 #[tokio::test]
@@ -276,7 +245,7 @@ async fn a_server_that_trusts_another_client_authority() {
     .await;
     assert_wrong(
         &deployment.examine(address).await,
-        "refuses the peer's certificate",
+        "refuses the client's certificate",
     );
 }
 
@@ -300,7 +269,7 @@ async fn files_that_are_not_what_they_should_be() {
         "root_cert": root_cert, "client_cert": client_cert, "client_key": client_key,
     });
     let finding = deployment.examine_as(&connection.to_string()).await;
-    assert_wrong(&finding, "client_cert and client_key do not fit");
+    assert_wrong(&finding, "client certificate and key do not fit");
     // What a finding says of a key's file never holds the key.
     assert!(!format!("{finding:?}").contains("PRIVATE KEY"));
 }

@@ -1,0 +1,127 @@
+# What can be wrong between a deployment and the peers it is for, asked of the peers with their own command. Each check
+# prints a line: MSP, ok or WRONG, what was looked at, and words.
+# shellcheck shell=bash
+
+WRONG=0
+
+well() { printf '%s  ok     %s: %s\n' "$MSP" "$1" "$2"; }
+wrong() {
+    printf '%s  WRONG  %s: %s\n' "$MSP" "$1" "$2"
+    WRONG=1
+}
+
+# examine_peer FILE : reaches the peer, as whom its file says; false if there is no point in asking more.
+examine_peer() {
+    local subject answer channels
+    subject="peer $(variable_in "$1" CORE_PEER_ADDRESS)"
+    if ! answer=$(as "$1" channel list 2>&1); then
+        case $answer in
+        *"connection refused"*) wrong "$subject" "nothing listens there: does the peer run?" ;;
+        *"context deadline exceeded"*) wrong "$subject" "no answer: a firewall, a wrong host, or TLS on one side only (CORE_PEER_TLS_ENABLED)" ;;
+        *x509* | *certificate*) wrong "$subject" "TLS: CORE_PEER_TLS_ROOTCERT_FILE is not the authority of its certificate, or that names another host: $(last_error "$answer")" ;;
+        *"creator org unknown"* | *"not a member"* | *"MSP"*) wrong "$subject" "wrong MSP: it does not know CORE_PEER_LOCALMSPID $MSP with the certificate in CORE_PEER_MSPCONFIGPATH: $(last_error "$answer")" ;;
+        *) wrong "$subject" "$(last_error "$answer")" ;;
+        esac
+        return 1
+    fi
+    channels=$(grep -E '^[a-z][a-z0-9.-]*$' <<<"$answer" || true)
+    if ! grep -qxF "$CHANNEL" <<<"$channels"; then
+        wrong "$subject" "it has not joined channel $CHANNEL; joined: ${channels:-none}"
+        return 1
+    fi
+    well "$subject" "answers $MSP's administrator and has joined $CHANNEL"
+}
+
+last_error() { grep -iE 'error' <<<"$1" | tail -n 1; }
+
+# examine_definition FILE : what is committed, and whether the package that this deployment configures is the one approved.
+examine_definition() {
+    local committed approved package
+    committed=$(as "$1" lifecycle chaincode querycommitted -C "$CHANNEL" -n "$CHAINCODE" 2>/dev/null) || {
+        wrong "chaincode $CHAINCODE" "not committed on channel $CHANNEL: scripts/deploy commits it"
+        return
+    }
+    [[ $committed =~ Sequence:\ ([0-9]+) ]] || fail "querycommitted says no sequence"
+    approved=$(approved_package "$1" "${BASH_REMATCH[1]}")
+    package=$(cat "$(member_directory "$MSP")/package-id" 2>/dev/null || true)
+    if [[ -z $package ]]; then
+        wrong "chaincode $CHAINCODE" "nothing is deployed for it in $(member_directory "$MSP")"
+    elif [[ $approved != "$package" ]]; then
+        wrong "chaincode $CHAINCODE" "wrong package id: $MSP approved '${approved:-none}', this deployment is for '$package': scripts/deploy approve"
+    elif ! is_installed "$1" "$package"; then
+        wrong "chaincode $CHAINCODE" "$package is approved but not installed on this peer: scripts/deploy approve installs it"
+    else
+        well "chaincode $CHAINCODE" "sequence ${BASH_REMATCH[1]} is committed, $package installed and approved"
+    fi
+}
+
+# examine_roles FILE : an endorsement policy over peers ('AMSP.peer') holds only where certificates carry node roles.
+examine_roles() {
+    local block enabled
+    block=$(mktemp)
+    if ! as "$1" channel fetch config "$block" -c "$CHANNEL" "${ORDERER_ARGUMENTS[@]}" >/dev/null 2>&1; then
+        wrong "node roles" "the channel's configuration cannot be fetched from the orderer"
+    else
+        enabled=$("${BIN}configtxlator" proto_decode --type common.Block --input "$block" | jq -r --arg msp "$MSP" \
+            '.data.data[0].payload.data.config.channel_group.groups.Application.groups | to_entries[]
+                | .value.values.MSP.value.config | select(.name == $msp) | .fabric_node_ous.enable')
+        case $enabled in
+        true) well "node roles" "NodeOUs are enabled" ;;
+        '') wrong "node roles" "channel $CHANNEL has no organisation with the MSP id $MSP" ;;
+        *) wrong "node roles" "NodeOUs are missing: no transaction satisfies a policy over '$MSP.peer'; enable them in its MSP (config.yaml) and update the channel" ;;
+        esac
+    fi
+    rm -f "$block"
+}
+
+# examine_settings FILE : a peer's core.yaml, or a file with its environment.
+examine_settings() {
+    local subject="settings of $1" text
+    text=$(tr '[:upper:]' '[:lower:]' <"$1")
+    if grep -qE 'skippullinginvalidtransactionsduringcommit[:=] *true' <<<"$text"; then
+        well "$subject" "skipPullingInvalidTransactionsDuringCommit is on"
+    else
+        wrong "$subject" "peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit is not true: another organisation's invalid transaction can stall this peer's commits for a minute"
+    fi
+    if [[ $text =~ totalquerylimit[:=]\ *([0-9]+) ]]; then
+        well "$subject" "totalQueryLimit is ${BASH_REMATCH[1]}; the contract ranges on beyond it"
+    fi
+    if [[ $text =~ implicitcollectiondisseminationpolicy:?[_[:space:]]*(#[^$'\n']*[[:space:]]*)*requiredpeercount[:=]\ *([1-9][0-9]*) ]]; then
+        wrong "$subject" "implicitCollectionDisseminationPolicy requires ${BASH_REMATCH[2]} other peers of the organisation for every order: with fewer, no order is taken"
+    fi
+}
+
+# The endpoints on the ledger, and whether each is the one that this deployment configures.
+examine_roster() {
+    local record endpoint certificate
+    record=$(as "$1" chaincode query -C "$CHANNEL" -n "$CHAINCODE" -c "{\"Args\":[\"ReadSidecar\",\"$MSP\"]}" 2>&1) || {
+        wrong "sidecar on the ledger" "$(last_error "$record")"
+        return
+    }
+    endpoint=$(jq -r .endpoint <<<"$record")
+    ENDPOINTS+=("$MSP=$endpoint")
+    certificate=$(member_directory "$MSP")/tls/sidecar.crt
+    if [[ $(public_key_hash "$certificate") != "$(jq -r .keyHash <<<"$record")" && $(public_key_hash "$certificate") != "$(jq -r .nextKeyHash <<<"$record")" ]]; then
+        wrong "sidecar on the ledger" "it is registered with another key than that of $certificate: scripts/deploy register"
+    else
+        well "sidecar on the ledger" "$endpoint, with the key of this deployment"
+    fi
+}
+
+# examine_clock : the sidecar's clock, from the date in its answers, against this machine's.
+examine_clock() {
+    local address theirs skew
+    address=$(sed -n '/^\[operations\]/,$ s/^listen = "\(.*\)"/\1/p' "$(member_directory "$MSP")/sidecar.toml" 2>/dev/null)
+    if [[ -z $address ]]; then return; fi
+    theirs=$(curl -s -m 5 -o /dev/null -D - "http://$address/healthz" | tr -d '\r' | sed -n 's/^[Dd]ate: //p' || true)
+    if [[ -z $theirs ]]; then
+        wrong "sidecar's health at $address" "no answer: does mpc-sidecar run?"
+        return
+    fi
+    skew=$(($(date +%s) - $(date -d "$theirs" +%s)))
+    if ((${skew#-} > 30)); then
+        wrong "sidecar's clock" "it is ${skew#-} s from this one; beyond 60 s the contract refuses what depends on time"
+    else
+        well "sidecar's clock" "within ${skew#-} s of this one"
+    fi
+}
