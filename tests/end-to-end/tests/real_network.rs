@@ -68,16 +68,26 @@ impl Network {
     fn deploy(&self) {
         let chaincode = program("ipo-chaincode");
         let sidecar = program("mpc-sidecar");
-        self.run(&["deploy", "--chaincode-program", &chaincode, "--sidecar-program", &sidecar]);
+        self.run(&[
+            "deploy",
+            "--chaincode-program",
+            &chaincode,
+            "--sidecar-program",
+            &sidecar,
+        ]);
     }
 
     /// `peer chaincode ...` as a client of an organisation.
     fn peer(&self, organisation: &str, user: &str, line: &str, call: &Call) -> Output {
-        let environment = self
-            .repository
-            .join(format!("fabric-network/run/{}/organisations/{organisation}.sh", self.name));
+        let environment = self.repository.join(format!(
+            "fabric-network/run/{}/organisations/{organisation}.sh",
+            self.name
+        ));
         Command::new("bash")
-            .args(["-c", &format!(r#"set -e; . "$0"; peer chaincode {line} -C {CHANNEL} -n {CHAINCODE} "$@""#)])
+            .args([
+                "-c",
+                &format!(r#"set -e; . "$0"; peer chaincode {line} -C {CHANNEL} -n {CHAINCODE} "$@""#),
+            ])
             .arg(environment)
             .args(["-c", &json!({ "Args": call.arguments }).to_string()])
             .args(["--transient", &json!(call.transient).to_string()])
@@ -140,14 +150,23 @@ struct Call {
 }
 
 fn call(function: &str, arguments: &[&str]) -> Call {
-    let arguments = [&[function], arguments].concat().into_iter().map(str::to_owned).collect();
-    Call { arguments, transient: json!({}) }
+    let arguments = [&[function], arguments]
+        .concat()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    Call {
+        arguments,
+        transient: json!({}),
+    }
 }
 
 #[track_caller]
 fn succeeded(output: &Output) -> String {
-    let (said, complained) =
-        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (said, complained) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     assert!(output.status.success(), "{said}\n{complained}");
     said.into_owned()
 }
@@ -157,8 +176,11 @@ fn succeeded(output: &Output) -> String {
 fn payload(output: &Output) -> Value {
     let said = String::from_utf8_lossy(&output.stderr);
     let quoted = said.split_once("payload:").map_or("", |(_, rest)| rest);
-    let text: String =
-        serde_json::Deserializer::from_str(quoted).into_iter().next().expect("a payload").expect("a quoted string");
+    let text: String = serde_json::Deserializer::from_str(quoted)
+        .into_iter()
+        .next()
+        .expect("a payload")
+        .expect("a quoted string");
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -166,15 +188,27 @@ fn payload(output: &Output) -> Value {
 fn program(name: &str) -> String {
     let test = env::current_exe().expect("the test's own path");
     let program = test.ancestors().nth(2).expect("target/debug").join(name);
-    assert!(program.exists(), "{} is not built: cargo build --workspace --bins", program.display());
+    assert!(
+        program.exists(),
+        "{} is not built: cargo build --workspace --bins",
+        program.display()
+    );
     program.display().to_string()
 }
 
 /// Seconds from now, RFC 3339.
 fn moment(from_now: i64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs();
     let output = Command::new("date")
-        .args(["-u", "-d", &format!("@{}", now.cast_signed() + from_now), "+%Y-%m-%dT%H:%M:%SZ"])
+        .args([
+            "-u",
+            "-d",
+            &format!("@{}", now.cast_signed() + from_now),
+            "+%Y-%m-%dT%H:%M:%SZ",
+        ])
         .output()
         .expect("date runs");
     succeeded(&output).trim().to_owned()
@@ -192,7 +226,11 @@ fn order(network: &Network, broker: &str, id: &str, steps: &Value) {
     create.transient = json!({ "order": STANDARD.encode(order) });
     let created = network.submit_at_home(broker, &create);
     let commitment = created["commitment"].as_str().expect("a commitment");
-    let submitted = network.submit(broker, "User1", &call("SubmitOrder", &["estatia", id, commitment]));
+    let submitted = network.submit(
+        broker,
+        "User1",
+        &call("SubmitOrder", &["estatia", id, commitment]),
+    );
     assert_eq!(submitted["status"], "submitted");
     assert_eq!(submitted["msp"], msp(broker));
 }
@@ -220,7 +258,11 @@ fn an_ipo_on_real_peers() {
         assert_eq!(sidecar["msp"], msp(organisation));
     }
 
-    network.submit(BANK, "User1", &call("token:CreateToken", &["USD", "US dollar", "2"]));
+    network.submit(
+        BANK,
+        "User1",
+        &call("token:CreateToken", &["USD", "US dollar", "2"]),
+    );
     let listing = json!({
         "id": "estatia", "symbol": "ESTA", "category": "Series A", "description": "Estatia", "shares": 10_000, "lotSize": 100,
         "price": { "min": 100, "max": 1600, "tick": 100 }, "opensAt": moment(-60), "closesAt": moment(3600),
@@ -229,8 +271,18 @@ fn an_ipo_on_real_peers() {
     });
     let listed = network.submit(BANK, "User1", &call("CreateListing", &[&listing.to_string()]));
     assert_eq!(listed["status"], "available");
-    order(&network, "North", "n1", &json!([{ "price": 500, "quantity": 10_000 }, { "price": 700, "quantity": 6_000 }]));
-    order(&network, "South", "s1", &json!([{ "price": 700, "quantity": 6_000 }, { "price": 1000, "quantity": 2_000 }]));
+    order(
+        &network,
+        "North",
+        "n1",
+        &json!([{ "price": 500, "quantity": 10_000 }, { "price": 700, "quantity": 6_000 }]),
+    );
+    order(
+        &network,
+        "South",
+        "s1",
+        &json!([{ "price": 700, "quantity": 6_000 }, { "price": 1000, "quantity": 2_000 }]),
+    );
     network.refused("South", &call("ReadOrder", &["estatia", "n1"]), "responseKey");
 
     network.submit(BANK, "User1", &call("CloseListing", &["estatia"]));
@@ -247,7 +299,10 @@ fn an_ipo_on_real_peers() {
             if progress["state"] == "done" {
                 break;
             }
-            assert!(progress["state"] != "failed" && Instant::now() < deadline, "{progress}");
+            assert!(
+                progress["state"] != "failed" && Instant::now() < deadline,
+                "{progress}"
+            );
             thread::sleep(Duration::from_millis(200));
         }
     }
@@ -262,7 +317,10 @@ fn an_ipo_on_real_peers() {
         assert_eq!(outcome["sold"], 10_000, "{sold}");
         let allocations = outcome["allocations"].as_array().expect("allocations");
         let of = |msp: &str| {
-            allocations.iter().find(|allocation| allocation["msp"] == msp).map(|allocation| &allocation["quantity"])
+            allocations
+                .iter()
+                .find(|allocation| allocation["msp"] == msp)
+                .map(|allocation| &allocation["quantity"])
         };
         assert_eq!(of("NorthMSP"), Some(&json!(4_800)), "{sold}");
         assert_eq!(of("SouthMSP"), Some(&json!(5_200)), "{sold}");

@@ -20,7 +20,11 @@ impl Authority {
     }
 
     /// Certificate and key, PEM, after `change`.
-    pub(crate) fn issue(&self, hosts: &[&str], change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+    pub(crate) fn issue(
+        &self,
+        hosts: &[&str],
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (String, String) {
         let hosts = hosts.iter().map(|&host| host.to_owned()).collect::<Vec<_>>();
         let mut params = CertificateParams::new(hosts).expect("host names");
         change(&mut params);
