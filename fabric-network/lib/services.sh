@@ -77,3 +77,36 @@ start_chaincodes() {
         wait_for_process "$(chaincode_node "$organisation")" 30 "listens" listens "$(chaincode_port "$organisation")"
     done
 }
+
+# What an application needs to know of the network, in RUN/network.json: where its organisation's peer answers, with which
+# certificate authority, whose users there are, and what RegisterSidecar says of its sidecar.
+write_description() {
+    local organisation directory entries=()
+    for organisation in "${ORGANISATIONS[@]}"; do
+        directory=$(deployment_directory)/$(msp_of "$organisation")
+        entries+=("$(
+            cat <<JSON
+    {
+      "name": "$organisation",
+      "msp": "$(msp_of "$organisation")",
+      "peer": "127.0.0.1:$(peer_port "$organisation" 0)",
+      "peerHostAlias": "peer0.$(domain_of "$organisation")",
+      "tlsCa": "$(peer_directory "$organisation" 0)/tls/ca.crt",
+      "users": "$(organisation_directory "$organisation")/users",
+      "sidecarEndpoint": "127.0.0.1:$(exchange_port "$organisation")",
+      "sidecarKeyHash": "$(public_key_hash "$directory/tls/sidecar.crt")",
+      "sidecarOperations": "127.0.0.1:$(sidecar_operations_port "$organisation")"
+    }
+JSON
+        )")
+    done
+    cat >"$RUN/network.json" <<JSON
+{
+  "channel": "${SETTING[channel]}",
+  "chaincode": "${SETTING[chaincode]}",
+  "organisations": [
+$(printf '%s,\n' "${entries[@]}" | sed '$ s/,$//')
+  ]
+}
+JSON
+}
