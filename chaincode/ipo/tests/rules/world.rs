@@ -2,6 +2,7 @@
 //! it is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -35,10 +36,17 @@ struct State {
     endorsers: BTreeMap<Place, BTreeSet<MspId>>,
 }
 
+/// A write that takes effect when the transaction is accepted.
+enum Write {
+    Public(Place, Option<Vec<u8>>),
+    Private((String, Place), Option<Vec<u8>>),
+    Endorsers(Place, BTreeSet<MspId>),
+}
+
 /// One transaction's side of the state.
 pub(crate) struct Memory {
     before: State,
-    after: Mutex<State>,
+    writes: Mutex<Vec<Write>>,
     event: Mutex<Option<(String, Value)>>,
 }
 
@@ -127,8 +135,8 @@ impl World {
         function: impl AsyncFnOnce(&Transaction<'_, Memory>) -> Result<T, ContractError>,
     ) -> Result<T, ContractError> {
         let ledger = Memory {
-            before: self.state.clone(),
-            after: Mutex::new(self.state.clone()),
+            before: mem::take(&mut self.state),
+            writes: Mutex::default(),
             event: Mutex::default(),
         };
         self.next += 1;
@@ -144,8 +152,12 @@ impl World {
             max_skew: Duration::from_secs(60),
             transient: self.transient.clone(),
         };
-        let answer = self.runtime.block_on(function(&tx))?;
-        self.state = ledger.after.into_inner().unwrap();
+        let answer = self.runtime.block_on(function(&tx));
+        self.state = ledger.before;
+        let answer = answer?;
+        for write in ledger.writes.into_inner().unwrap() {
+            self.state.apply(write);
+        }
         self.event = ledger.event.into_inner().unwrap();
         Ok(answer)
     }
@@ -253,37 +265,58 @@ pub(crate) fn salt(id: &str) -> String {
     hex::encode(Sha256::digest(id.as_bytes()))
 }
 
+impl State {
+    fn apply(&mut self, write: Write) {
+        match write {
+            Write::Public(place, Some(value)) => drop(self.public.insert(place, value)),
+            Write::Public(place, None) => drop(self.public.remove(&place)),
+            Write::Private(place, Some(value)) => {
+                self.hashes.insert(place.clone(), Sha256::digest(&value).to_vec());
+                self.private.insert(place, value);
+            }
+            Write::Private(place, None) => {
+                self.hashes.remove(&place);
+                self.private.remove(&place);
+            }
+            Write::Endorsers(place, all) => drop(self.endorsers.insert(place, all)),
+        }
+    }
+}
+
+impl Memory {
+    fn write(&self, write: Write) {
+        self.writes.lock().unwrap().push(write);
+    }
+}
+
 impl Ledger for Memory {
     async fn get(&self, key: Key<'_>) -> Result<Option<Vec<u8>>, ContractError> {
         Ok(self.before.public.get(&key.parts()).cloned())
     }
 
     async fn put(&self, key: Key<'_>, value: Vec<u8>) -> Result<(), ContractError> {
-        self.after.lock().unwrap().public.insert(key.parts(), value);
+        self.write(Write::Public(key.parts(), Some(value)));
         Ok(())
     }
 
     async fn delete(&self, key: Key<'_>) -> Result<(), ContractError> {
-        self.after.lock().unwrap().public.remove(&key.parts());
+        self.write(Write::Public(key.parts(), None));
         Ok(())
     }
 
     async fn require_endorsers(&self, key: Key<'_>, all: &BTreeSet<MspId>) -> Result<(), ContractError> {
-        self.after
-            .lock()
-            .unwrap()
-            .endorsers
-            .insert(key.parts(), all.clone());
+        self.write(Write::Endorsers(key.parts(), all.clone()));
         Ok(())
     }
 
     async fn range(&self, prefix: Prefix<'_>) -> Result<Vec<Entry>, ContractError> {
         let (kind, first) = prefix.parts();
+        let from = (kind, first.clone());
         let under = self
             .before
             .public
-            .iter()
-            .filter(|((found, attributes), _)| *found == kind && attributes.starts_with(&first));
+            .range(from..)
+            .take_while(|((found, attributes), _)| *found == kind && attributes.starts_with(&first));
         Ok(under
             .map(|((_, attributes), value)| (attributes.clone(), value.clone()))
             .collect())
@@ -341,18 +374,15 @@ impl Ledger for Memory {
         key: PrivateKey<'_>,
         value: &[u8],
     ) -> Result<(), ContractError> {
-        let place = (collection.to_owned(), key.parts());
-        let mut after = self.after.lock().unwrap();
-        after.hashes.insert(place.clone(), Sha256::digest(value).to_vec());
-        after.private.insert(place, value.to_vec());
+        self.write(Write::Private(
+            (collection.to_owned(), key.parts()),
+            Some(value.to_vec()),
+        ));
         Ok(())
     }
 
     async fn purge_private(&self, collection: &str, key: PrivateKey<'_>) -> Result<(), ContractError> {
-        let place = (collection.to_owned(), key.parts());
-        let mut after = self.after.lock().unwrap();
-        after.private.remove(&place);
-        after.hashes.remove(&place);
+        self.write(Write::Private((collection.to_owned(), key.parts()), None));
         Ok(())
     }
 
