@@ -68,6 +68,14 @@ pub enum Error {
         /// What came instead.
         found: String,
     },
+    /// A peer ended the attempt: it found a fault of its own, or in somebody else. It need not be the culprit.
+    #[error("party {peer} gave up before step '{step}'")]
+    GaveUp {
+        /// The peer that gave up.
+        peer: PartyId,
+        /// The step at which a message was due.
+        step: &'static str,
+    },
     /// The operating system gave no randomness.
     #[error("no randomness: {reason}")]
     Randomness {

@@ -17,7 +17,7 @@ use crate::{
     links::{Links, Stats, check_length},
     opening::open,
     preprocessing::{Masks, Triples},
-    shares::{Shares, pack, packed_len, unpack},
+    shares::{Shares, pack, unpack},
     step::Step,
     transport::Transport,
 };
@@ -155,37 +155,21 @@ impl<T: Transport> Online<T> {
         let masks = self.material()?.1.take(me, counts)?;
         let masked: Vec<bool> = mine
             .iter()
-            .zip(&masks.bits)
+            .zip(masks.values.iter())
             .map(|(bit, mask)| bit ^ mask)
             .collect();
         let received = self.links.broadcast(Step::INPUT, pack(&masked)).await?;
-        for peer in self.links.peers() {
-            check_length(peer, Step::INPUT, &received[peer], packed_len(counts[peer]))?;
+        let mut differences = Vec::with_capacity(parties);
+        for (party, message) in received.iter().enumerate() {
+            differences.push(unpack(party, Step::INPUT, message, counts[party])?);
         }
         self.links.echo(Step::INPUT_ECHO, Step::INPUT, &received).await?;
-        let peers: Vec<PartyId> = self.links.peers().collect();
-        let delta = *self.delta;
-        let vectors = received.iter().enumerate().map(|(party, message)| {
-            let bit = |(index, masked): (usize, bool)| {
-                let mut bit = SecretBit::zero(peers.len());
-                if party == me {
-                    bit.share = mine[index];
-                    for (tag, peer) in bit.tags.iter_mut().zip(&peers) {
-                        tag.mac = masks.macs[*peer][index];
-                    }
-                } else {
-                    let place = if party < me { party } else { party - 1 };
-                    bit.tags[place].key = masks.keys[party][index] ^ delta.times(masked);
-                }
-                bit
-            };
-            unpack(message, counts[party])
-                .into_iter()
-                .enumerate()
-                .map(bit)
-                .collect()
-        });
-        Ok(vectors.collect())
+        // The input is its mask plus the public difference.
+        let mut inputs = masks.shares;
+        for (bit, difference) in inputs.iter_mut().flatten().zip(differences.iter().flatten()) {
+            self.add_constant(bit, *difference);
+        }
+        Ok(inputs)
     }
 
     async fn try_and(&mut self, pairs: &[(SecretBit, SecretBit)]) -> Result<Vec<SecretBit>, Error> {

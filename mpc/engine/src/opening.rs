@@ -4,6 +4,8 @@
 //! alters a share must guess the peer's Delta. A verified opening needs no echo: two honest parties that both
 //! accept have the same bits.
 
+use std::ops::Range;
+
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -28,8 +30,20 @@ pub(crate) async fn open<T: Transport>(
     delta: Block,
     shares: &Shares,
 ) -> Result<Vec<bool>, Error> {
+    let all = vec![0..shares.len(); links.parties()];
+    open_to(links, step, id, delta, shares, &all).await
+}
+
+/// Opens to each party `i` its part `parts[i]` of `shares`; returns this party's, verified as in [`open`].
+pub(crate) async fn open_to<T: Transport>(
+    links: &mut Links<T>,
+    step: Step,
+    id: &[u8; 32],
+    delta: Block,
+    shares: &Shares,
+    parts: &[Range<usize>],
+) -> Result<Vec<bool>, Error> {
     let me = links.me();
-    let packed = pack(&shares.bits);
     let context = Context {
         id,
         step,
@@ -37,20 +51,22 @@ pub(crate) async fn open<T: Transport>(
     };
     let mut outgoing = vec![Vec::new(); links.parties()];
     for peer in links.peers() {
-        outgoing[peer] = packed.clone();
-        outgoing[peer].extend_from_slice(&context.hash(me, peer, &packed, shares.macs[peer].iter().copied()));
+        let part = parts[peer].clone();
+        let packed = pack(&shares.bits[part.clone()]);
+        let hash = context.hash(me, peer, &packed, shares.macs[peer][part].iter().copied());
+        outgoing[peer] = packed;
+        outgoing[peer].extend_from_slice(&hash);
     }
     let incoming = links.exchange(step, &outgoing).await?;
-    let mut opened = shares.bits.clone();
+    let mine = parts[me].clone();
+    let mut opened = shares.bits[mine.clone()].to_vec();
     for peer in links.peers() {
         let message = &incoming[peer];
-        check_length(peer, step, message, packed_len(shares.len()) + HASH_BYTES)?;
-        let (packed, hash) = message.split_at(packed_len(shares.len()));
-        let bits = unpack(packed, shares.len());
-        let macs = shares.keys[peer]
-            .iter()
-            .zip(&bits)
-            .map(|(key, bit)| *key ^ delta.times(*bit));
+        check_length(peer, step, message, packed_len(mine.len()) + HASH_BYTES)?;
+        let (packed, hash) = message.split_at(packed_len(mine.len()));
+        let bits = unpack(peer, step, packed, mine.len())?;
+        let keys = &shares.keys[peer][mine.clone()];
+        let macs = keys.iter().zip(&bits).map(|(key, bit)| *key ^ delta.times(*bit));
         if !bool::from(context.hash(peer, me, packed, macs).ct_eq(hash)) {
             return Err(Error::CheckFailed {
                 check: step.name(),

@@ -4,7 +4,7 @@
 
 use zeroize::Zeroize;
 
-use crate::{PartyId, block::Block};
+use crate::{Error, PartyId, block::Block, links::check_length, step::Step};
 
 /// One party's shares of a vector of secret bits.
 #[derive(Clone)]
@@ -36,7 +36,7 @@ impl Shares {
         self.bits.len()
     }
 
-    /// The shares from `at` on; those before stay.
+    /// The shares from `at` on; those before stay. What is cut off is erased with the rest of the vector's memory.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let split = |blocks: &mut Vec<Block>| {
             let rest = blocks.get(at..).map(<[Block]>::to_vec).unwrap_or_default();
@@ -75,12 +75,23 @@ pub(crate) const fn packed_len(count: usize) -> usize {
     count.div_ceil(8)
 }
 
-/// The first `count` bits of `bytes`, which has `packed_len(count)`. Padding is ignored.
-pub(crate) fn unpack(bytes: &[u8], count: usize) -> Vec<bool> {
-    let bits = bytes
+/// The `count` bits that `peer` packed at `step`. The length must be right and the padding zero, so that a vector of
+/// bits has one encoding.
+pub(crate) fn unpack(peer: PartyId, step: Step, bytes: &[u8], count: usize) -> Result<Vec<bool>, Error> {
+    check_length(peer, step, bytes, packed_len(count))?;
+    let mut bits: Vec<bool> = bytes
         .iter()
-        .flat_map(|byte| (0..8).map(move |bit| (byte >> bit) & 1 == 1));
-    bits.take(count).collect()
+        .flat_map(|byte| (0..8).map(move |bit| (byte >> bit) & 1 == 1))
+        .collect();
+    if bits.drain(count..).any(|padding| padding) {
+        let reason = format!("padding after {count} bits that is not zero");
+        return Err(Error::Malformed {
+            peer,
+            step: step.name(),
+            reason,
+        });
+    }
+    Ok(bits)
 }
 
 #[cfg(test)]
@@ -90,11 +101,22 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn unpacking_reverses_packing(bits: Vec<bool>) {
-            let bytes = pack(&bits);
-            prop_assert_eq!(bytes.len(), packed_len(bits.len()));
-            prop_assert_eq!(unpack(&bytes, bits.len()), bits);
-        }
+            #[test]
+            fn unpacking_reverses_packing(bits: Vec<bool>) {
+                let bytes = pack(&bits);
+                prop_assert_eq!(bytes.len(), packed_len(bits.len()));
+                prop_assert_eq!(unpack(1, Step::INPUT, &bytes, bits.len()), Ok(bits));
+            }
+
+            #[test]
+            fn every_vector_has_one_encoding(bytes in proptest::collection::vec(any::<u8>(), 0..4), count in 0_usize..40) {
+                match unpack(1, Step::INPUT, &bytes, count) {
+                    Ok(bits) => prop_assert_eq!(pack(&bits), bytes),
+                    Err(error) => {
+     let malformed = matches!(error, Error::Malformed { peer: 1, .. });
+     prop_assert!(malformed, "{}", error);
     }
+                }
+            }
+        }
 }

@@ -44,6 +44,8 @@ impl Step {
     pub const TRIPLE_CHECK: Self = Self("triple/check");
     /// Bucketing: openings of the differences within each bucket.
     pub const TRIPLE_BUCKETS: Self = Self("triple/buckets");
+    /// Input masks: every party's shares, to the mask's owner alone.
+    pub const INPUT_MASK: Self = Self("input/mask");
     /// The session that the attempt is for, with the nonce of the attempt's id.
     pub const SESSION: Self = Self("session");
     /// Masked inputs.
@@ -58,7 +60,7 @@ impl Step {
     pub(crate) const ABORT: Self = Self("abort");
 
     /// All steps at which messages are exchanged.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::COIN_COMMITMENT,
         Self::COIN_ECHO,
         Self::COIN_OPENING,
@@ -78,6 +80,7 @@ impl Step {
         Self::TRIPLE_ECHO,
         Self::TRIPLE_CHECK,
         Self::TRIPLE_BUCKETS,
+        Self::INPUT_MASK,
         Self::SESSION,
         Self::INPUT,
         Self::INPUT_ECHO,

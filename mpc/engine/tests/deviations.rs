@@ -73,7 +73,7 @@ impl Place {
 /// Steps of which one bit is flipped towards one peer, and what that peer says. Where party 0 is suspected too, the
 /// protocol cannot tell who of the two lied.
 #[rustfmt::skip]
-const FLIPS: [(Step, usize, Place, &str, &[PartyId]); 29] = [
+const FLIPS: [(Step, usize, Place, &str, &[PartyId]); 31] = [
     // Commitments and nonces of coins.
     (Step::COIN_COMMITMENT, 0, Place::First, "coin/echo", &[0, 1]),
     (Step::COIN_ECHO, 0, Place::First, "coin/echo", &[0, 1]),
@@ -104,7 +104,9 @@ const FLIPS: [(Step, usize, Place, &str, &[PartyId]); 29] = [
     (Step::TRIPLE_CHECK, 0, Place::Before(1), "triple/commitment", &[1]),
     (Step::TRIPLE_BUCKETS, 0, Place::First, "triple/buckets", &[1]),
     (Step::TRIPLE_BUCKETS, 0, Place::Before(1), "triple/buckets", &[1]),
-    // The session, and masked inputs.
+    // Input masks, the session, and masked inputs.
+    (Step::INPUT_MASK, 0, Place::First, "input/mask", &[1]),
+    (Step::INPUT_MASK, 0, Place::Before(1), "input/mask", &[1]),
     (Step::SESSION, 0, Place::First, "session", &[1]),
     (Step::SESSION, 0, Place::Before(1), "coin/opening", &[1]),
     (Step::INPUT_ECHO, 0, Place::First, "input/echo", &[0, 1]),
@@ -138,14 +140,15 @@ async fn an_equivocation_makes_both_sides_suspects() {
     }
 }
 
-/// In a hash of the bits that is shown differently to two peers, the MACs cannot be right for both.
+/// Of two parties the other is always the one; there is nothing to echo between them.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_parties_know_who_it_was() {
     for (step, place, check) in [
-        (Step::COIN_COMMITMENT, Place::First, "coin/echo"),
-        (Step::BITS_ECHO, Place::First, "bits/echo"),
+        (Step::COIN_COMMITMENT, Place::First, "coin/opening"),
+        (Step::BITS_CHECK, Place::Before(1), "bits/check"),
         (Step::TRIPLE_CORRECTION, Place::First, "triple/check"),
-        (Step::INPUT, Place::First, "input/echo"),
+        (Step::TRIPLE_COMMITMENT, Place::First, "triple/commitment"),
+        (Step::INPUT_MASK, Place::First, "input/mask"),
         (Step::OPEN, Place::First, "open"),
     ] {
         let rule = move |intercepted: Intercepted<'_>| {
@@ -251,7 +254,7 @@ async fn corrupted_columns_are_caught() {
     }
 }
 
-/// Base transfers altered under way: the cheater's own engine notices first, and the victim hears that it gave up.
+/// Altered base transfers and challenges break the cheater's own checks; the victim hears that it gave up.
 #[tokio::test(flavor = "multi_thread")]
 async fn altered_choices_and_challenges_end_the_run() {
     for (step, place) in [
@@ -260,14 +263,34 @@ async fn altered_choices_and_challenges_end_the_run() {
     ] {
         let outcomes = alter_one(step, 0, move |message| place.flip(message)).await;
         let error = caught(&circuit(3), &outcomes, step.name());
-        assert!(
-            matches!(
-                error,
-                Error::PeerLost { .. } | Error::Malformed { peer: CHEATER, .. }
-            ),
-            "{error}"
+        // Half of all altered points are none. Party 0 gives up as soon as the cheater does.
+        let named = matches!(
+            error,
+            Error::GaveUp { .. } | Error::Malformed { peer: CHEATER, .. }
         );
+        assert!(named, "{error}");
         assert!(outcomes[CHEATER].is_err());
+    }
+}
+
+/// Who hears that somebody gave up is not told that the connection broke: that party need not be the culprit.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_up_is_told_to_the_others() {
+    let outcomes = alter_one(Step::TRIPLE_CHECK, 0, |message| Place::First.flip(message)).await;
+    assert_eq!(outcomes[VICTIM], Err(failed("triple/commitment", &[1])));
+    let step = Step::COIN_OPENING.name();
+    assert_eq!(outcomes[0], Err(Error::GaveUp { peer: VICTIM, step }));
+}
+
+/// Bits after the last one would give a message two meanings.
+#[tokio::test(flavor = "multi_thread")]
+async fn padding_must_be_zero() {
+    for step in [Step::INPUT, Step::AND, Step::OPEN] {
+        let outcomes = alter_one(step, 0, move |message| message[0] |= 0x80).await;
+        let error = caught(&circuit(3), &outcomes, step.name());
+        let malformed =
+            matches!(error, Error::Malformed { peer: CHEATER, step: at, .. } if at == step.name());
+        assert!(malformed, "{}: {error}", step.name());
     }
 }
 

@@ -135,3 +135,19 @@ async fn shares_of_outputs_are_uniform() {
         assert_uniform(shares, &format!("output shares of party {party}"));
     }
 }
+
+/// What is opened without a conjunction on the way is not the inputs either: of a sum nobody learns the summands.
+#[tokio::test(flavor = "multi_thread")]
+async fn shares_of_sums_of_inputs_are_uniform() {
+    let count = 4_096;
+    for value in [false, true] {
+        let circuit = Circuit::sums(3, count, value);
+        let sent = record(&circuit, Step::OPEN).await;
+        for (party, messages) in sent.iter().enumerate() {
+            let (bytes, _) = messages[0].split_at(3 * count / 8);
+            for (kind, shares) in ["sums", "inputs"].into_iter().zip(bytes.chunks_exact(count / 8)) {
+                assert_uniform(shares, &format!("shares of {kind}, party {party}"));
+            }
+        }
+    }
+}

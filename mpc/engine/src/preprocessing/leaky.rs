@@ -113,12 +113,8 @@ pub(crate) async fn multiply<T: Transport>(
         let (ciphertexts, _) = ciphertexts.as_chunks::<BLOCK_BYTES>();
         let macs = &source.macs[peer][..count];
         let pads = hash.bits(macs, PRODUCT, peer, me);
-        for (((sum, pad), x), bit) in products
-            .iter_mut()
-            .zip(pads)
-            .zip(&source.bits)
-            .zip(unpack(packed, count))
-        {
+        let bits = unpack(peer, Step::TRIPLE_PRODUCTS, packed, count)?;
+        for (((sum, pad), x), bit) in products.iter_mut().zip(pads).zip(&source.bits).zip(bits) {
             *sum ^= pad ^ (x & bit);
         }
         let pads = hash.blocks(macs, CHECK, peer, me);
@@ -160,16 +156,14 @@ pub(crate) async fn multiply<T: Transport>(
         .links
         .broadcast(Step::TRIPLE_CORRECTION, pack(&corrections))
         .await?;
+    let mut corrections = vec![Vec::new(); parties];
     for peer in state.links.peers() {
-        check_length(peer, Step::TRIPLE_CORRECTION, &incoming[peer], packed_len(count))?;
+        corrections[peer] = unpack(peer, Step::TRIPLE_CORRECTION, &incoming[peer], count)?;
     }
     let (shares, summands) = compute(move || {
-        for (peer, message) in incoming.iter().enumerate().filter(|(peer, _)| *peer != me) {
-            for (key, correction) in shares.keys[peer][2 * count..]
-                .iter_mut()
-                .zip(unpack(message, count))
-            {
-                *key ^= delta.times(correction);
+        for (keys, corrections) in shares.keys.iter_mut().zip(&corrections) {
+            for (key, correction) in keys.iter_mut().skip(2 * count).zip(corrections) {
+                *key ^= delta.times(*correction);
             }
         }
         for (sum, part) in summands

@@ -21,7 +21,7 @@ mod tests;
 pub(crate) use plan::Batch;
 pub(crate) use store::{Masks, Triples};
 
-use crate::{Error, setup::State, shares::Shares, transport::Transport};
+use crate::{Error, opening::open_to, setup::State, shares::Shares, step::Step, transport::Transport};
 
 /// How much material an attempt needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,23 +50,46 @@ pub(crate) async fn run<T: Transport>(
     let mut masks = None;
     for batch in plan::plan(demand.triples, parties) {
         let shares = 3 * batch.leaky();
-        // All inputs are masked by bits of the first batch.
+        // All inputs are masked by shares of the first batch.
         let inputs = if masks.is_none() {
-            demand.inputs.clone()
+            demand.inputs.iter().sum()
         } else {
-            vec![0; parties]
+            0
         };
-        let counts: Vec<usize> = inputs.iter().map(|inputs| shares + inputs).collect();
-        let own = bits::draw(&mut state.rng, counts[me]);
-        let mut bits = bits::authenticate(state, &counts, vec![own; parties]).await?;
-        let rest = bits.split_off(shares);
-        masks.get_or_insert_with(|| Masks::new(rest, &inputs));
+        let own = bits::draw(&mut state.rng, shares + inputs);
+        let mut bits = bits::authenticate(state, &vec![shares + inputs; parties], vec![own; parties]).await?;
+        if masks.is_none() {
+            masks = Some(mask(state, bits.split_off(shares), &demand.inputs).await?);
+        }
         if shares > 0 {
             let unchecked = leaky::multiply(state, bits).await?;
             let leaky = unchecked.check(state).await?;
             triples = buckets::combine(state, leaky, batch, triples).await?;
         }
     }
-    let none = || Masks::new(Shares::with_capacity(parties, me, 0), &vec![0; parties]);
+    let none = || {
+        Masks::new(
+            Shares::with_capacity(parties, me, 0),
+            Vec::new(),
+            vec![0..0; parties],
+            me,
+        )
+    };
     Ok((triples, masks.unwrap_or_else(none)))
+}
+
+/// Makes input masks of `shares`, `inputs[i]` for each party `i`: everybody opens a party's masks to that party. The
+/// masks stay shared, so that an input is as well: a party's share of its own input must not be the input itself, or
+/// the opening of a sum would show every summand.
+async fn mask<T: Transport>(state: &mut State<T>, shares: Shares, inputs: &[usize]) -> Result<Masks, Error> {
+    let mut parts = Vec::with_capacity(inputs.len());
+    let mut next = 0;
+    for count in inputs {
+        parts.push(next..next + count);
+        next += count;
+    }
+    let State { links, id, delta, .. } = state;
+    let values = open_to(links, Step::INPUT_MASK, id, **delta, &shares, &parts).await?;
+    let me = links.me();
+    Ok(Masks::new(shares, values, parts, me))
 }

@@ -1,5 +1,9 @@
 //! What preprocessing leaves: triples and input masks, each used once.
 
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
 use crate::{
     Error, PartyId,
     bit::{SecretBit, Tag},
@@ -46,51 +50,58 @@ impl Triples {
         Ok(next
             .map(|index| {
                 (
-                    self.bit(&self.x, index),
-                    self.bit(&self.y, index),
-                    self.bit(&self.z, index),
+                    bit(&self.x, index, &self.peers),
+                    bit(&self.y, index, &self.peers),
+                    bit(&self.z, index, &self.peers),
                 )
             })
             .collect())
     }
-
-    fn bit(&self, shares: &Shares, index: usize) -> SecretBit {
-        let tag = |peer: &PartyId| Tag {
-            mac: shares.macs[*peer][index],
-            key: shares.keys[*peer][index],
-        };
-        SecretBit {
-            share: shares.bits[index],
-            tags: self.peers.iter().map(tag).collect(),
-        }
-    }
 }
 
-/// Random authenticated bits that one party knows, to mask its inputs with.
+/// Random secret bits to mask inputs with. Each is shared among all parties, and one party alone knows it.
 pub(crate) struct Masks {
-    /// The own bits with their MACs; the keys on everybody else's.
-    bits: Shares,
-    /// How many of each party's bits there are, and how many of them are used.
-    made: Vec<usize>,
+    /// The shares of all masks, party by party.
+    shares: Shares,
+    /// The values of the own masks.
+    values: Zeroizing<Vec<bool>>,
+    /// Where each party's masks are in `shares`.
+    parts: Vec<Range<usize>>,
+    /// How many of each party's masks are used.
     used: Vec<usize>,
+    peers: Vec<PartyId>,
+}
+
+/// Masks for one call of [`crate::Gates::input`].
+pub(crate) struct Taken {
+    /// The values of the own masks.
+    pub(crate) values: Zeroizing<Vec<bool>>,
+    /// The shares of each party's masks.
+    pub(crate) shares: Vec<Vec<SecretBit>>,
 }
 
 impl Masks {
-    /// Masks of which party `i` has `made[i]`.
-    pub(super) fn new(bits: Shares, made: &[usize]) -> Self {
+    /// Masks of which `parts[i]` are party `i`'s; `values` are this party's.
+    pub(super) fn new(shares: Shares, values: Vec<bool>, parts: Vec<Range<usize>>, me: PartyId) -> Self {
+        let peers = (0..parts.len()).filter(|peer| *peer != me).collect();
+        let used = vec![0; parts.len()];
         Self {
-            bits,
-            made: made.to_vec(),
-            used: vec![0; made.len()],
+            shares,
+            values: Zeroizing::new(values),
+            parts,
+            used,
+            peers,
         }
     }
 
     pub(crate) fn left(&self, party: PartyId) -> usize {
-        self.made.get(party).map_or(0, |made| made - self.used[party])
+        self.parts
+            .get(party)
+            .map_or(0, |part| part.len() - self.used[party])
     }
 
     /// The next `counts[i]` masks of each party `i`; `counts` has one count a party.
-    pub(crate) fn take(&mut self, me: PartyId, counts: &[usize]) -> Result<Shares, Error> {
+    pub(crate) fn take(&mut self, me: PartyId, counts: &[usize]) -> Result<Taken, Error> {
         for (party, &wanted) in counts.iter().enumerate() {
             let left = self.left(party);
             if wanted > left {
@@ -101,16 +112,29 @@ impl Masks {
                 });
             }
         }
-        let next = |party: PartyId| self.used[party]..self.used[party] + counts[party];
-        let mut taken = Shares::with_capacity(counts.len(), me, 0);
-        taken.bits.extend_from_slice(&self.bits.bits[next(me)]);
-        for peer in (0..counts.len()).filter(|peer| *peer != me) {
-            taken.macs[peer].extend_from_slice(&self.bits.macs[peer][next(me)]);
-            taken.keys[peer].extend_from_slice(&self.bits.keys[peer][next(peer)]);
-        }
+        let values = Zeroizing::new(self.values[self.used[me]..][..counts[me]].to_vec());
+        let of = |(party, count): (PartyId, &usize)| {
+            let first = self.parts[party].start + self.used[party];
+            (first..first + count)
+                .map(|index| bit(&self.shares, index, &self.peers))
+                .collect()
+        };
+        let shares = counts.iter().enumerate().map(of).collect();
         for (used, count) in self.used.iter_mut().zip(counts) {
             *used += count;
         }
-        Ok(taken)
+        Ok(Taken { values, shares })
+    }
+}
+
+/// The bit number `index` of `shares`, to compute with.
+fn bit(shares: &Shares, index: usize, peers: &[PartyId]) -> SecretBit {
+    let tag = |peer: &PartyId| Tag {
+        mac: shares.macs[*peer][index],
+        key: shares.keys[*peer][index],
+    };
+    SecretBit {
+        share: shares.bits[index],
+        tags: peers.iter().map(tag).collect(),
     }
 }

@@ -191,6 +191,33 @@ impl Circuit {
         }
     }
 
+    /// Every party puts `count` equal bits in; what is opened is the sum of all parties' bits at each place, without any
+    /// conjunction, then the first party's own bits, then their complements.
+    pub fn sums(parties: usize, count: usize, value: bool) -> Self {
+        let inputs = vec![vec![value; count]; parties];
+        let (mut gates, mut wires) = (Vec::new(), parties * count);
+        let mut sums: Vec<Wire> = (0..count).collect();
+        for party in 1..parties {
+            for (place, sum) in sums.iter_mut().enumerate() {
+                gates.push(Gate::Xor(*sum, party * count + place));
+                *sum = wires;
+                wires += 1;
+            }
+        }
+        let mut outputs = sums;
+        outputs.extend(0..count);
+        for place in 0..count {
+            gates.push(Gate::Not(place));
+            outputs.push(wires);
+            wires += 1;
+        }
+        Self {
+            inputs,
+            gates,
+            outputs,
+        }
+    }
+
     /// Every party puts `count` equal bits in; one of them is opened.
     pub fn inputs_of(parties: usize, count: usize, value: bool) -> Self {
         Self {
