@@ -98,6 +98,7 @@ examine_roster() {
         wrong "sidecar on the ledger" "$(last_error "$record")"
         return
     }
+    record=$(grep '^{' <<<"$record") # the command's own log lines are among it
     endpoint=$(jq -r .endpoint <<<"$record")
     ENDPOINTS+=("$MSP=$endpoint")
     certificate=$(member_directory "$MSP")/tls/sidecar.crt

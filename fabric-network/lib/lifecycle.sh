@@ -27,6 +27,20 @@ variable_in() {
     )
 }
 
+# as, with everything it says on standard output; for what goes to the orderer: right after a start it may have no Raft
+# leader yet, which is worth half a minute.
+as_ordered() {
+    local answer deadline=$((SECONDS + 30))
+    until answer=$(as "$@" 2>&1); do
+        if [[ $answer != *SERVICE_UNAVAILABLE* ]] || ((SECONDS >= deadline)); then
+            printf '%s\n' "$answer"
+            return 1
+        fi
+        sleep 1
+    done
+    printf '%s\n' "$answer"
+}
+
 # as, but says what went wrong with the last lines alone: the peer's usage text is no help here.
 as_or_fail() {
     local answer
@@ -68,7 +82,7 @@ approved_package() {
 approve() {
     local answer arguments
     mapfile -t arguments < <(definition "$3")
-    if answer=$(as "$1" lifecycle chaincode approveformyorg "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" --package-id "$2" 2>&1); then
+    if answer=$(as_ordered "$1" lifecycle chaincode approveformyorg "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" --package-id "$2"); then
         return 0
     fi
     case $answer in
@@ -96,12 +110,13 @@ all_approve() {
 
 # commit FILE SEQUENCE : endorsed by the peers of all ENDORSERS (ADDRESS,TLS-CERTIFICATE).
 commit() {
-    local arguments endorser
+    local arguments endorser answer
     mapfile -t arguments < <(definition "$2")
     for endorser in "${ENDORSERS[@]}"; do
         arguments+=(--peerAddresses "${endorser%%,*}" --tlsRootCertFiles "${endorser#*,}")
     done
-    as_or_fail "$1" lifecycle chaincode commit "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" >/dev/null
+    answer=$(as_ordered "$1" lifecycle chaincode commit "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}") ||
+        fail "$(variable_in "$1" CORE_PEER_LOCALMSPID): peer lifecycle chaincode commit: $(grep -i error <<<"$answer" | tail -n 2)"
 }
 
 # register_sidecar FILE ENDPOINT KEY-HASH : puts the organisation's sidecar on the ledger, where the others look it up.
@@ -113,8 +128,8 @@ register_sidecar() {
     for endorser in "${ENDORSERS[@]}"; do
         arguments+=(--peerAddresses "${endorser%%,*}" --tlsRootCertFiles "${endorser#*,}")
     done
-    answer=$(as "$1" chaincode invoke "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" -C "$CHANNEL" -n "$CHAINCODE" --waitForEvent \
-        -c "{\"Args\":[\"RegisterSidecar\",\"$2\",\"$3\",\"\"]}" 2>&1) ||
+    answer=$(as_ordered "$1" chaincode invoke "${ORDERER_ARGUMENTS[@]}" "${arguments[@]}" -C "$CHANNEL" -n "$CHAINCODE" \
+        --waitForEvent -c "{\"Args\":[\"RegisterSidecar\",\"$2\",\"$3\",\"\"]}") ||
         fail "$msp: RegisterSidecar: $(grep -E 'Error|error' <<<"$answer" | tail -n 2)"
     say "$msp: sidecar $2 registered, key $3"
 }
