@@ -66,6 +66,9 @@ pub struct NetworkConfig {
     /// Which release's behaviour the peers show.
     #[serde(default)]
     pub profile: Profile,
+    /// How the peers keep their state.
+    #[serde(default)]
+    pub state_database: StateDatabase,
     /// The organisations on the channel.
     pub organisations: Vec<OrganisationConfig>,
     /// The chaincodes committed to the channel.
@@ -93,6 +96,7 @@ impl NetworkConfig {
         Self {
             channel: default_channel(),
             profile: Profile::default(),
+            state_database: StateDatabase::default(),
             organisations: msp_ids
                 .iter()
                 .map(|msp_id| OrganisationConfig::new(msp_id))
@@ -230,6 +234,18 @@ pub enum Profile {
     /// v3: READY offers write batches and multiple gets; proposals' timestamps must lie within 15 minutes.
     #[serde(rename = "v3")]
     V3,
+}
+
+/// How peers keep their state, as far as a chaincode can tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateDatabase {
+    /// Values come back byte by byte.
+    #[default]
+    GoLevelDb,
+    /// JSON objects come back marshalled anew: keys sorted, no spaces, `<`, `>` and `&` escaped. Hashes of private values are still
+    /// those of the bytes written.
+    CouchDb,
 }
 
 /// An organisation.

@@ -134,9 +134,8 @@ impl Network {
             })
         });
         let msps = MspRegistry::new(providers.collect::<Result<Vec<_>, NetworkError>>()?);
-        let peers = make_peers(&config, &material, &msps)?;
-
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let peers = make_peers(&config, &material, &msps, &stop)?;
         let mut deliveries = Vec::new();
         for peer in &peers {
             let (sender, receiver) = mpsc::unbounded_channel();
@@ -375,9 +374,6 @@ impl Network {
     /// Stops the network and waits until everything in it has ended.
     pub async fn shutdown(self) {
         self.stop.cancel();
-        for peer in &self.peers {
-            peer.disconnect().await;
-        }
         self.tasks.close();
         self.tasks.wait().await;
     }
@@ -417,6 +413,7 @@ fn make_peers(
     config: &NetworkConfig,
     material: &Material,
     msps: &MspRegistry,
+    stop: &CancellationToken,
 ) -> Result<Vec<Arc<Peer>>, NetworkError> {
     let private_arrived = Arc::new(Notify::new());
     let mut peers = Vec::new();
@@ -428,7 +425,9 @@ fn make_peers(
                 channel: config.channel.clone(),
                 msps: msps.clone(),
                 profile: config.profile,
+                state_database: config.state_database,
                 limits: config.limits.clone(),
+                stop: stop.clone(),
             };
             peers.push(Peer::new(setup, Arc::clone(&private_arrived)));
         }

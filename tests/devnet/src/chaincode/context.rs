@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 /// How the peer treats chaincodes.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) total_query_limit: usize,
     pub(crate) execute_timeout: Duration,
     pub(crate) startup_timeout: Duration,
+    /// Ends every stream when the network stops.
+    pub(crate) stop: CancellationToken,
 }
 
 /// A simulator that a transaction's chaincodes share. None once the simulation is over.

@@ -108,12 +108,12 @@ impl ChaincodeStream {
                 .map_err(|_| ended("the server left"))?;
         }
         let stream = Arc::new(Self {
+            closed: settings.stop.child_token(),
             settings,
             invoker,
             outgoing: link.outgoing,
             contexts: Mutex::default(),
             active: Mutex::default(),
-            closed: CancellationToken::new(),
         });
         tokio::spawn(Arc::clone(&stream).receive(link.incoming));
         Ok(stream)

@@ -131,53 +131,7 @@ impl Client {
     /// # Errors
     /// When the system gives no random numbers.
     pub fn sign(&self, call: &Call) -> Result<SignedCall, ClientError> {
-        let mut nonce = [0; 24];
-        getrandom::fill(&mut nonce).map_err(|_| ClientError::NoRandomness)?;
-        let creator = self.identity.serialized().to_vec();
-        let tx_id = transaction_id(&nonce, &creator);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let timestamp = call.timestamp.unwrap_or_else(|| prost_types::Timestamp {
-            seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
-            nanos: i32::try_from(now.subsec_nanos()).unwrap_or_default(),
-        });
-        let chaincode_id = ChaincodeId {
-            name: call.chaincode.clone(),
-            ..ChaincodeId::default()
-        };
-        let extension = ChaincodeHeaderExtension {
-            chaincode_id: Some(chaincode_id),
-        };
-        let channel_header = ChannelHeader {
-            r#type: HeaderType::EndorserTransaction.into(),
-            timestamp: Some(timestamp),
-            channel_id: self.channel.clone(),
-            tx_id: tx_id.clone(),
-            extension: extension.encode_to_vec(),
-            ..ChannelHeader::default()
-        };
-        let header = Header {
-            channel_header: channel_header.encode_to_vec(),
-            signature_header: SignatureHeader {
-                creator,
-                nonce: nonce.to_vec(),
-            }
-            .encode_to_vec(),
-        };
-        let proposal = Proposal {
-            header: header.encode_to_vec(),
-            payload: call.payload().encode_to_vec(),
-            ..Proposal::default()
-        };
-        let proposal_bytes = proposal.encode_to_vec();
-        let signature = self.identity.sign(&proposal_bytes);
-        Ok(SignedCall {
-            tx_id,
-            proposal: SignedProposal {
-                proposal_bytes,
-                signature,
-            },
-            organisations: call.organisations.clone(),
-        })
+        sign(&self.identity, &self.channel, call)
     }
 
     /// Runs a query and gives what the chaincode returned.
@@ -311,6 +265,61 @@ impl Client {
         )
         .await
     }
+}
+
+/// Makes and signs a proposal.
+pub(crate) fn sign(
+    identity: &SigningIdentity,
+    channel: &str,
+    call: &Call,
+) -> Result<SignedCall, ClientError> {
+    let mut nonce = [0; 24];
+    getrandom::fill(&mut nonce).map_err(|_| ClientError::NoRandomness)?;
+    let creator = identity.serialized().to_vec();
+    let tx_id = transaction_id(&nonce, &creator);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let timestamp = call.timestamp.unwrap_or_else(|| prost_types::Timestamp {
+        seconds: i64::try_from(now.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(now.subsec_nanos()).unwrap_or_default(),
+    });
+    let chaincode_id = ChaincodeId {
+        name: call.chaincode.clone(),
+        ..ChaincodeId::default()
+    };
+    let extension = ChaincodeHeaderExtension {
+        chaincode_id: Some(chaincode_id),
+    };
+    let channel_header = ChannelHeader {
+        r#type: HeaderType::EndorserTransaction.into(),
+        timestamp: Some(timestamp),
+        channel_id: channel.to_owned(),
+        tx_id: tx_id.clone(),
+        extension: extension.encode_to_vec(),
+        ..ChannelHeader::default()
+    };
+    let header = Header {
+        channel_header: channel_header.encode_to_vec(),
+        signature_header: SignatureHeader {
+            creator,
+            nonce: nonce.to_vec(),
+        }
+        .encode_to_vec(),
+    };
+    let proposal = Proposal {
+        header: header.encode_to_vec(),
+        payload: call.payload().encode_to_vec(),
+        ..Proposal::default()
+    };
+    let proposal_bytes = proposal.encode_to_vec();
+    let signature = identity.sign(&proposal_bytes);
+    Ok(SignedCall {
+        tx_id,
+        proposal: SignedProposal {
+            proposal_bytes,
+            signature,
+        },
+        organisations: call.organisations.clone(),
+    })
 }
 
 /// What the chaincode of an endorsed transaction returned.

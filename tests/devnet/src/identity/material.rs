@@ -505,6 +505,29 @@ mod tests {
     }
 
     #[test]
+    fn tls_certificates_are_as_cryptogen_makes_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let users = ["User1".to_owned()];
+        let material = Material::open_or_generate(folder.path(), &[members(&users)]).unwrap();
+        let organisation = material.organisation("Org1MSP").unwrap();
+        let names = |file: &Path| {
+            let pem = fs::read(file).unwrap();
+            let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).unwrap();
+            let certificate = pem.parse_x509().unwrap();
+            let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+            assert!(usage.server_auth && usage.client_auth);
+            let names = certificate.subject_alternative_name().unwrap();
+            names.map_or(0, |names| names.value.general_names.len())
+        };
+        // Users' have no names, peers' their own, its first part, localhost and 127.0.0.1.
+        assert_eq!(
+            names(&organisation.user_folder("User1").join("tls/client.crt")),
+            0
+        );
+        assert_eq!(names(&organisation.peer_folder(0).join("tls/server.crt")), 4);
+    }
+
+    #[test]
     fn keys_do_not_print() {
         let folder = tempfile::tempdir().unwrap();
         let material = Material::open_or_generate(folder.path(), &[members(&[])]).unwrap();

@@ -3,6 +3,7 @@
 
 mod apply;
 pub(crate) mod blocks;
+mod couchdb;
 mod mvcc;
 mod private;
 mod range;
@@ -19,3 +20,6 @@ pub(crate) use rwset::{PrivateWrite, PrivateWriteSets, ReadWriteSet, SimulationR
 pub(crate) use simulator::{Simulator, VALIDATION_PARAMETER};
 pub(crate) use state::{CollectionKey, LedgerState, hash};
 pub use state::{StateEntry, Version};
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! chaincode call that waits holds back its peer's commits; and since a waiting writer goes before later readers, it holds
 //! back queries, too, once a block has arrived.
 
+use super::couchdb;
 use super::{
     range::{QueryCursor, RangeQuery},
     rwset::{Builder, PrivateWrite, SimulationResults},
@@ -12,7 +13,10 @@ use super::{
         LedgerState, Metadata, Modification, StateEntry, Version, collection_key, hash, range_bounds, show,
     },
 };
-use crate::channel::{Chaincode, Collection, Definitions};
+use crate::{
+    channel::{Chaincode, Collection, Definitions},
+    config::StateDatabase,
+};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::OwnedRwLockReadGuard;
 
@@ -55,6 +59,7 @@ pub(crate) struct Simulator {
     tx_id: String,
     state: OwnedRwLockReadGuard<LedgerState>,
     definitions: Arc<Definitions>,
+    database: StateDatabase,
     builder: Builder,
     ranges: Vec<(String, RangeQuery)>,
     results: SimulationResults,
@@ -68,11 +73,13 @@ impl Simulator {
         tx_id: &str,
         state: OwnedRwLockReadGuard<LedgerState>,
         definitions: Arc<Definitions>,
+        database: StateDatabase,
     ) -> Self {
         Self {
             tx_id: tx_id.to_owned(),
             state,
             definitions,
+            database,
             builder: Builder::default(),
             ranges: Vec::new(),
             results: SimulationResults::default(),
@@ -100,7 +107,8 @@ impl Simulator {
     }
 
     pub(crate) fn get_state(&mut self, namespace: &str, key: &str) -> Option<Vec<u8>> {
-        self.read(namespace, key).map(|entry| entry.value)
+        let entry = self.read(namespace, key)?;
+        Some(self.returned(entry.value))
     }
 
     pub(crate) fn get_metadata(&mut self, namespace: &str, key: &str) -> Metadata {
@@ -150,7 +158,7 @@ impl Simulator {
             });
         }
         self.note_private_read(namespace, collection, key, private_version);
-        Ok(private.map(|entry| entry.value))
+        Ok(private.map(|entry| self.returned(entry.value)))
     }
 
     /// A private read among several in one message; here the peer does not compare with the public hash.
@@ -170,7 +178,7 @@ impl Simulator {
                 key,
                 private.as_ref().map(|entry| entry.version),
             );
-            values.push(private.map(|entry| entry.value));
+            values.push(private.map(|entry| self.returned(entry.value)));
         }
         Ok(values)
     }
@@ -300,7 +308,16 @@ impl Simulator {
             return None;
         };
         range.saw(key, entry.version);
-        Some((key.clone(), entry.value.clone()))
+        let (key, value) = (key.clone(), entry.value.clone());
+        Some((key, self.returned(value)))
+    }
+
+    /// A value as the state database gives it back.
+    fn returned(&self, value: Vec<u8>) -> Vec<u8> {
+        match self.database {
+            StateDatabase::GoLevelDb => value,
+            StateDatabase::CouchDb => couchdb::returned(value),
+        }
     }
 
     /// The key after the cursor, without reading it: where a next page would start.
@@ -326,7 +343,7 @@ impl Simulator {
         cursor: &mut QueryCursor,
     ) -> Option<(String, Vec<u8>)> {
         let entries = self.state.private.get(&collection_key(namespace, collection));
-        advance(entries, cursor).map(|(key, entry)| (key.clone(), entry.value.clone()))
+        advance(entries, cursor).map(|(key, entry)| (key.clone(), self.returned(entry.value.clone())))
     }
 
     /// A key's changes, newest first.

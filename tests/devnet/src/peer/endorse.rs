@@ -177,7 +177,7 @@ impl Peer {
     async fn simulator(&self, tx_id: &str) -> Simulator {
         let state = Arc::clone(&self.state).read_owned().await;
         // Read under the lock, so that definitions and state belong together.
-        Simulator::new(tx_id, state, self.definitions())
+        Simulator::new(tx_id, state, self.definitions(), self.state_database)
     }
 
     async fn simulate(

@@ -8,7 +8,7 @@ mod private_data;
 use crate::{
     chaincode::{ChaincodeRuntime, Invoker, Settings},
     channel::{Chaincode, Definitions},
-    config::{Connection, Limits, Profile},
+    config::{Connection, Limits, Profile, StateDatabase},
     identity::{MspRegistry, SigningIdentity},
     ledger::{CommittedBlock, LedgerState, PrivateStore, blocks::BlockStore},
 };
@@ -19,6 +19,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak},
 };
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 /// What a peer is made of.
 pub(crate) struct PeerSetup {
@@ -28,7 +29,9 @@ pub(crate) struct PeerSetup {
     pub(crate) channel: String,
     pub(crate) msps: MspRegistry,
     pub(crate) profile: Profile,
+    pub(crate) state_database: StateDatabase,
     pub(crate) limits: Limits,
+    pub(crate) stop: CancellationToken,
 }
 
 pub(crate) struct Peer {
@@ -38,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) msps: MspRegistry,
     pub(crate) limits: Limits,
     profile: Profile,
+    state_database: StateDatabase,
+    stop: CancellationToken,
     identity: SigningIdentity,
     me: Weak<Peer>,
     /// Where its Gateway listens: how errors name it.
@@ -74,6 +79,8 @@ impl Peer {
             msps: setup.msps,
             limits: setup.limits,
             profile: setup.profile,
+            state_database: setup.state_database,
+            stop: setup.stop,
             identity: setup.identity,
             me: me.clone(),
             address: OnceLock::new(),
@@ -178,6 +185,7 @@ impl Peer {
                 total_query_limit: self.limits.total_query_limit,
                 execute_timeout: self.limits.execute_timeout,
                 startup_timeout: self.limits.startup_timeout,
+                stop: self.stop.clone(),
             };
             let invoker: Weak<dyn Invoker> = self.me.clone();
             Arc::new(ChaincodeRuntime::new(

@@ -1,8 +1,7 @@
 //! Signature policies: who must have signed, as Fabric's `SignaturePolicyEnvelope` says it.
 //!
-//! The tree here is the policy alone, without identities' bytes: [`principal`] says whom a leaf means,
-//! [`evaluate`](SignaturePolicy::is_satisfied) decides like Fabric's `common/cauthdsl` (each signature is used at
-//! most once, leaves are tried in order), [`layout`] finds the sets of principals that would satisfy it.
+//! The tree here is the policy alone, without identities' bytes. It is evaluated like Fabric's `common/cauthdsl`: each signature
+//! is used at most once, leaves are tried in order.
 
 pub(crate) mod layout;
 mod parse;

@@ -151,3 +151,95 @@ fn dispatchable(
         endorsements: action.endorsements,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn code(envelope: &Envelope) -> TxValidationCode {
+        let invalid = EndorserTransaction::unpack(&envelope.encode_to_vec(), &MspRegistry::default());
+        invalid
+            .err()
+            .map_or(TxValidationCode::Valid, |invalid| invalid.code)
+    }
+
+    fn envelope(channel_header: &ChannelHeader, signature_header: &SignatureHeader) -> Envelope {
+        let header = Header {
+            channel_header: channel_header.encode_to_vec(),
+            signature_header: signature_header.encode_to_vec(),
+        };
+        let payload = Payload {
+            header: Some(header),
+            data: Vec::new(),
+        };
+        Envelope {
+            payload: payload.encode_to_vec(),
+            signature: vec![1],
+        }
+    }
+
+    #[test]
+    fn each_fault_has_its_code_in_fabrics_order() {
+        let broken = Envelope {
+            payload: vec![0xff],
+            signature: vec![1],
+        };
+        assert_eq!(code(&broken), TxValidationCode::BadPayload);
+        assert_eq!(code(&Envelope::default()), TxValidationCode::BadCommonHeader);
+        let transaction = ChannelHeader {
+            r#type: HeaderType::EndorserTransaction.into(),
+            ..ChannelHeader::default()
+        };
+        let signed = SignatureHeader {
+            creator: vec![1],
+            nonce: vec![1],
+        };
+        for (channel_header, signature_header) in [
+            (
+                ChannelHeader {
+                    r#type: 99,
+                    ..transaction.clone()
+                },
+                signed.clone(),
+            ),
+            (
+                ChannelHeader {
+                    epoch: 1,
+                    ..transaction.clone()
+                },
+                signed.clone(),
+            ),
+            (
+                transaction.clone(),
+                SignatureHeader {
+                    nonce: Vec::new(),
+                    ..signed.clone()
+                },
+            ),
+            (
+                transaction.clone(),
+                SignatureHeader {
+                    creator: Vec::new(),
+                    ..signed.clone()
+                },
+            ),
+        ] {
+            assert_eq!(
+                code(&envelope(&channel_header, &signature_header)),
+                TxValidationCode::BadCommonHeader
+            );
+        }
+        assert_eq!(
+            code(&envelope(&transaction, &signed)),
+            TxValidationCode::BadCreatorSignature
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn junk_is_invalid_and_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(EndorserTransaction::unpack(&bytes, &MspRegistry::default()).is_err());
+        }
+    }
+}

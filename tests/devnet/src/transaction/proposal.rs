@@ -154,3 +154,106 @@ impl UnpackedProposal {
             })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        client::{Call, sign},
+        config::NetworkConfig,
+        identity::{Material, Msp, SigningIdentity},
+        network::generate_material,
+    };
+    use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    struct Organisation {
+        _folder: tempfile::TempDir,
+        material: Material,
+        msps: MspRegistry,
+    }
+
+    static ORGANISATION: LazyLock<Organisation> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let config = NetworkConfig::with_organisations(&["Org1MSP"]);
+        let material = generate_material(&config, folder.path()).unwrap();
+        let authority = material
+            .organisation("Org1MSP")
+            .unwrap()
+            .ca_certificate_pem()
+            .to_owned();
+        let msps = MspRegistry::new([Msp::new("Org1MSP", &authority).unwrap()]);
+        Organisation {
+            _folder: folder,
+            material,
+            msps,
+        }
+    });
+
+    fn user() -> SigningIdentity {
+        ORGANISATION
+            .material
+            .organisation("Org1MSP")
+            .unwrap()
+            .user("User1")
+            .unwrap()
+    }
+
+    fn proposal() -> SignedProposal {
+        let call = Call::new("cc", "Put").arg("key").transient("order", "secret");
+        sign(&user(), "mychannel", &call).unwrap().proposal
+    }
+
+    #[test]
+    fn a_signed_proposal_is_its_creators_and_its_public_part_has_no_transient_data() {
+        let unpacked = UnpackedProposal::unpack(&proposal()).unwrap();
+        let creator = unpacked.validate(&ORGANISATION.msps).unwrap();
+        assert_eq!(creator.msp_id, "Org1MSP");
+        assert!(unpacked.has_transient);
+        assert!(
+            !unpacked
+                .public_payload
+                .windows(6)
+                .any(|window| window == b"secret")
+        );
+    }
+
+    #[test]
+    fn transient_data_is_not_in_the_hash_that_endorsers_sign() {
+        let user = user();
+        let signed = sign(&user, "mychannel", &Call::new("cc", "Put"))
+            .unwrap()
+            .proposal;
+        let mut with = Proposal::decode(signed.proposal_bytes.as_slice()).unwrap();
+        let mut payload = ChaincodeProposalPayload::decode(with.payload.as_slice()).unwrap();
+        payload.transient_map.insert("order".into(), b"secret".to_vec());
+        with.payload = payload.encode_to_vec();
+        let with = SignedProposal {
+            proposal_bytes: with.encode_to_vec(),
+            ..signed.clone()
+        };
+        let hash = |proposal| UnpackedProposal::unpack(proposal).unwrap().hash;
+        assert_eq!(hash(&signed), hash(&with));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_flipped_bit_passes(at in any::<prop::sample::Index>(), bit in 0_u8..8, in_signature in any::<bool>()) {
+            let mut signed = proposal();
+            let bytes = if in_signature { &mut signed.signature } else { &mut signed.proposal_bytes };
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+            let passed = UnpackedProposal::unpack(&signed).and_then(|unpacked| unpacked.validate(&ORGANISATION.msps));
+            prop_assert!(passed.is_err());
+        }
+
+        #[test]
+        fn junk_never_panics(proposal_bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let signed = SignedProposal { proposal_bytes, signature: vec![1] };
+            let passed = UnpackedProposal::unpack(&signed).and_then(|unpacked| unpacked.validate(&ORGANISATION.msps));
+            prop_assert!(passed.is_err());
+        }
+    }
+}

@@ -13,6 +13,8 @@ mod events;
 mod first_transaction;
 mod gateway;
 mod identities;
+mod malformed;
 mod private_data;
 mod queries;
+mod several_peers;
 mod wire;
