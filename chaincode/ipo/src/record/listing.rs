@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use order_commitments::{
-    AllocationRule, Lots, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS, OrderRules, PriceGrid,
+    AllocationRule, Lots, MAX_LEVELS, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS, OrderRules, PriceGrid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -18,10 +18,9 @@ use crate::token::MAX_AMOUNT;
 pub const MAX_CATEGORY: usize = 64;
 /// The longest description, characters.
 pub const MAX_DESCRIPTION: usize = 1_000;
-/// The most price levels that the clearing may probe side by side.
-pub const MAX_FAN_OUT: u16 = 64;
-/// How many are probed side by side where the seller does not say.
-pub const DEFAULT_FAN_OUT: u16 = 3;
+/// How many price levels the clearing probes side by side where the seller does not say: plain bisection, the least work. More
+/// are fewer rounds, which pays where the organisations are far apart.
+pub const DEFAULT_FAN_OUT: u16 = 1;
 
 /// The argument of `CreateListing`: JSON with exactly these fields.
 #[derive(Debug, Deserialize)]
@@ -127,8 +126,8 @@ impl Terms {
             return Err(refuse("minSubscription", min_subscription, allowed));
         }
         let fan_out = proposal.fan_out.unwrap_or(DEFAULT_FAN_OUT);
-        if !(1..=MAX_FAN_OUT).contains(&fan_out) {
-            return Err(refuse("fanOut", fan_out, format!("1 to {MAX_FAN_OUT}")));
+        if !(1..=MAX_LEVELS).contains(&usize::from(fan_out)) {
+            return Err(refuse("fanOut", fan_out, format!("1 to {MAX_LEVELS}")));
         }
         if proposal.closes_at <= proposal.opens_at {
             return Err(refuse(
@@ -622,7 +621,7 @@ pub(crate) mod tests {
             ("maxOrder", json!(0), "maxOrder"),
             ("maxOrder", json!(15), "maxOrder"),
             ("fanOut", json!(0), "fanOut"),
-            ("fanOut", json!(65), "fanOut"),
+            ("fanOut", json!(1025), "fanOut"),
             ("cashToken", json!("EST"), "cashToken"),
             ("brokers", json!([]), "brokers"),
             ("brokers", json!(["USBankMSP"]), "1 participants"),

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::orders;
 use super::own_orders::{self, OPENINGS, WithIds};
 use crate::error::ContractError;
-use crate::identifier::{ListingId, MspId};
+use crate::identifier::{ListingId, MspId, OrderId};
 use crate::keys::Key;
 use crate::ledger::{Ledger, Transaction};
 use crate::outcome;
@@ -115,10 +115,11 @@ pub async fn join<L: Ledger>(
     if frozen.map(|own| &own.book) != Some(&book::freeze(&book_context(tx, id, &tx.caller), &counted)?) {
         return Err(book_mismatch(tx, id, "this organisation's order records"));
     }
-    let lost = match tx.transient(OPENINGS) {
+    let mut lost = match tx.transient(OPENINGS) {
         Some(_) => own_orders::many_from_transient(tx, OPENINGS)?,
         None => Vec::new(),
     };
+    lost.sort_by(|(one, _), (other, _)| one.cmp(other));
     let own = own_orders::all(tx, id).await?;
     let openings = counted
         .iter()
@@ -252,14 +253,11 @@ fn opening<L>(
     let id = &listing.terms.id;
     let wrong = |reason| own_orders::mismatch(tx, id, &public.id, reason);
     let matches = |order: &PrivateOrder| hex::encode(order.hash()) == public.record_hash;
-    let private = own
-        .binary_search_by(|(own, _)| own.cmp(&public.id))
-        .ok()
-        .and_then(|place| own.get(place));
-    let sent = lost.iter().find(|(sent, _)| *sent == public.id);
+    let find = |orders| find(orders, &public.id);
+    let (private, sent) = (find(own), find(lost));
     let order = match (private, sent) {
-        (Some((_, order)), _) if matches(order) => order,
-        (_, Some((_, order))) if matches(order) => order,
+        (Some(order), _) if matches(order) => order,
+        (_, Some(order)) if matches(order) => order,
         (_, Some(_)) => return Err(wrong("what was sent is not what was submitted")),
         (Some(_), None) => return Err(wrong("its private record is not the one that was submitted")),
         (None, None) => {
@@ -287,6 +285,12 @@ fn opening<L>(
         commitment: hex::decode(&public.commitment)
             .map_err(|_| wrong("its commitment is not hexadecimal"))?,
     })
+}
+
+/// An order among those given, which are ascending by id.
+fn find<'a>(orders: &'a WithIds, id: &OrderId) -> Option<&'a PrivateOrder> {
+    let place = orders.binary_search_by(|(own, _)| own.cmp(id)).ok()?;
+    orders.get(place).map(|(_, order)| order)
 }
 
 fn join_request(session: &Session, own: &MspId, openings: Vec<sidecar::Opening>) -> sidecar::JoinRequest {

@@ -1,5 +1,7 @@
 //! The public side of orders: which of them count. Every organisation endorses these; none sees what an order says.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use order_commitments::Commitment;
@@ -60,8 +62,9 @@ pub fn parse_submissions(text: &str) -> Result<Vec<Submission>, ContractError> {
 /// [`ContractError::BadJson`], or [`ContractError::BadArgument`] for an id given twice.
 pub fn parse_ids(text: &str) -> Result<Vec<OrderId>, ContractError> {
     let ids: Vec<OrderId> = parse("orderIds", text, "a list of order ids")?;
+    let mut seen = BTreeSet::new();
     for (index, id) in ids.iter().enumerate() {
-        if ids.iter().take(index).any(|earlier| earlier == id) {
+        if !seen.insert(id) {
             let argument = format!("orderIds[{index}]");
             return Err(ContractError::argument(
                 argument,
@@ -85,15 +88,16 @@ pub async fn submit<L: Ledger>(
 ) -> Result<Vec<OrderRecord>, ContractError> {
     let now = require_taking_orders(tx, "SubmitOrder", listing).await?;
     check_batch("orders", orders.len())?;
-    let mut records: Vec<OrderRecord> = Vec::with_capacity(orders.len());
+    let mut records = Vec::with_capacity(orders.len());
+    let mut seen = BTreeSet::new();
     for order in orders {
         // A transaction does not see its own writes.
-        if records.iter().any(|record| record.id == order.order_id) {
+        if !seen.insert(&order.order_id) {
             return Err(duplicate(tx, listing, &order.order_id));
         }
         records.push(submit_one(tx, listing, order, now).await?);
     }
-    let order_ids = records.iter().map(|record| &record.id).collect();
+    let order_ids = records.iter().map(|record: &OrderRecord| &record.id).collect();
     tx.announce(
         "OrderSubmitted",
         &OrdersEvent {

@@ -1,6 +1,8 @@
 //! Orders in the clear, in their organisation's own collection. Only that organisation's peers run these, for its own clients: the
 //! contract's guard has refused everybody else before anything here is read.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -70,14 +72,15 @@ pub fn many_from_transient<L: Ledger>(
         field,
         allowed: r#"a list of {"id": "...", "investor": "...", "steps": [...], "salt": "..."}"#,
     })?;
-    let mut orders: WithIds = Vec::new();
+    let mut orders = Vec::new();
+    let mut seen = BTreeSet::new();
     for (index, (id, order)) in PrivateOrder::list_from_transient(field, bytes)?
         .into_iter()
         .enumerate()
     {
         let argument = format!("{field}[{index}].id");
         let id = OrderId::parse(&argument, &id)?;
-        if orders.iter().any(|(earlier, _)| *earlier == id) {
+        if !seen.insert(id.clone()) {
             return Err(ContractError::argument(
                 argument,
                 format_args!("{id} a second time"),
