@@ -72,6 +72,8 @@ pub struct Connection {
 /// What an organisation's directory says.
 #[non_exhaustive]
 pub struct Files {
+    /// The organisation's MSP id: the directory's name.
+    pub msp: String,
     /// How a peer dials the chaincode server.
     pub connection: Connection,
     /// TLS as the peer would use it; nothing if it would not.
@@ -107,7 +109,14 @@ impl Files {
         } else {
             BTreeMap::new()
         };
+        let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+        let msp = directory
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         Ok(Self {
+            msp,
             connection,
             tls,
             package_id,
@@ -117,6 +126,12 @@ impl Files {
 }
 
 impl Connection {
+    /// The certificate with which the peer dials, PEM; nothing if it shows none.
+    #[must_use]
+    pub fn client_cert(&self) -> &str {
+        &self.client_cert
+    }
+
     fn client(&self, path: &Path) -> Result<Arc<ClientConfig>, FileError> {
         let root = Pem {
             path,

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
+use fabric_protos::protos;
 use fabric_protos::protos::chaincode_message::Type;
 use fabric_protos::protos::chaincode_server::{Chaincode, ChaincodeServer};
 use fabric_protos::protos::{ChaincodeId, ChaincodeMessage};
@@ -12,8 +13,8 @@ use prost::Message as _;
 use rcgen::date_time_ymd;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
-use tokio_stream::{Once, once};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
@@ -23,19 +24,30 @@ mod authority;
 
 const PACKAGE: &str = "ipo_1.0:0123";
 
-/// Says one thing when a peer connects.
+/// Says one thing when a peer connects, and another when it is called.
 #[derive(Clone)]
-struct Says(ChaincodeMessage);
+struct Says(ChaincodeMessage, ChaincodeMessage);
 
 #[tonic::async_trait]
 impl Chaincode for Says {
-    type ConnectStream = Once<Result<ChaincodeMessage, Status>>;
+    type ConnectStream = ReceiverStream<Result<ChaincodeMessage, Status>>;
 
     async fn connect(
         &self,
-        _: Request<Streaming<ChaincodeMessage>>,
+        request: Request<Streaming<ChaincodeMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        Ok(Response::new(once(Ok(self.0.clone()))))
+        let (to_peer, answers) = mpsc::channel(2);
+        let Self(first, answer) = self.clone();
+        tokio::spawn(async move {
+            let mut calls = request.into_inner();
+            to_peer.send(Ok(first)).await.ok();
+            while let Ok(Some(call)) = calls.message().await {
+                if call.r#type() == Type::Transaction {
+                    to_peer.send(Ok(answer.clone())).await.ok();
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(answers)))
     }
 }
 
@@ -44,7 +56,11 @@ fn register(name: &str) -> Says {
         name: name.to_owned(),
         ..ChaincodeId::default()
     };
-    Says(message(Type::Register, id.encode_to_vec()))
+    // A contract that has accepted the caller asks for state.
+    Says(
+        message(Type::Register, id.encode_to_vec()),
+        message(Type::GetState, vec![]),
+    )
 }
 
 fn message(kind: Type, payload: Vec<u8>) -> ChaincodeMessage {
@@ -146,16 +162,40 @@ async fn another_package_is_named_with_the_one_deployed() {
 }
 
 #[tokio::test]
+async fn a_server_of_another_organisation() {
+    let deployment = Deployment::new();
+    let mut says = register(PACKAGE);
+    let refusal = protos::Response {
+        status: 403,
+        message: "only clients of OtherMSP".to_owned(),
+        ..Default::default()
+    };
+    says.1 = message(Type::Completed, refusal.encode_to_vec());
+    let address = serve(says.clone(), Some(deployment.server_tls())).await;
+    let finding = deployment.examine(address).await;
+    assert_wrong(&finding, "wrong MSP");
+    assert_wrong(&finding, "only clients of OtherMSP");
+    // Any other answer says nothing against it: another contract does not know the function.
+    let unknown = protos::Response {
+        status: 404,
+        ..Default::default()
+    };
+    says.1 = message(Type::Completed, unknown.encode_to_vec());
+    let address = serve(says, Some(deployment.server_tls())).await;
+    assert!(deployment.examine(address).await.verdict.is_ok());
+}
+
+#[tokio::test]
 async fn a_first_message_that_is_not_register_is_named() {
     let deployment = Deployment::new();
     let address = serve(
-        Says(message(Type::Keepalive, vec![])),
+        Says(message(Type::Keepalive, vec![]), ChaincodeMessage::default()),
         Some(deployment.server_tls()),
     )
     .await;
     assert_wrong(&deployment.examine(address).await, "KEEPALIVE");
     let address = serve(
-        Says(message(Type::Register, vec![0xff])),
+        Says(message(Type::Register, vec![0xff]), ChaincodeMessage::default()),
         Some(deployment.server_tls()),
     )
     .await;
