@@ -58,6 +58,8 @@ impl ClearingTask {
                 }
             }
         }
+        // Whoever comes from here on is told that this sidecar is busy.
+        drop(self.place);
         self.reporter.failed();
         self.reporter.idle(true);
         warn!(session = %self.session.id(), attempts = self.reporter.attempts(), "no attempt is left");

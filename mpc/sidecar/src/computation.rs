@@ -10,6 +10,7 @@ use ipo_clearing::{ClearingError, ClearingTerms, Outcome};
 use mpc_engine::{Error as EngineError, PartyId, Setup, Transport};
 use order_commitments::{DemandCurve, Session};
 
+use crate::clearing_task::blocking;
 use crate::store::Failure;
 
 /// What an attempt works on.
@@ -35,7 +36,10 @@ impl Attempt<'_> {
 
     async fn clear<T: Transport>(&self, transport: Arc<T>) -> Result<Outcome, ClearingError> {
         let terms = clearing_terms(self.session);
-        let demand = demand(&terms)?;
+        let demand = {
+            let terms = terms.clone();
+            blocking(move || demand(&terms)).await?
+        };
         let engine = mpc_engine::Terms {
             purpose: self.id,
             patience: self.patience,

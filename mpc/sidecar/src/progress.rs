@@ -1,5 +1,6 @@
 //! How far a session is, as its chaincode is told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fabric_protos::ipo::sidecar::v1 as wire;
@@ -12,10 +13,23 @@ use crate::store::{Failure, History};
 pub(crate) struct Progress {
     state: wire::State,
     waiting_for: Vec<String>,
+    /// Why participants of `waiting_for` cannot be met, by MSP id.
+    troubles: BTreeMap<String, String>,
     attempts: u32,
     failure: Failure,
     outcome: Option<wire::Outcome>,
     idle: bool,
+}
+
+impl Progress {
+    fn last_error(&self) -> String {
+        let failure = Some(self.failure.reason.clone()).filter(|reason| !reason.is_empty());
+        let troubles = self
+            .troubles
+            .iter()
+            .map(|(msp, reason)| format!("{msp}: {reason}"));
+        failure.into_iter().chain(troubles).collect::<Vec<_>>().join("; ")
+    }
 }
 
 /// Says how far a session is, and keeps what was said last.
@@ -36,6 +50,7 @@ impl Reporter {
         let progress = Progress {
             state,
             waiting_for: Vec::new(),
+            troubles: BTreeMap::new(),
             attempts: history.attempts,
             failure: history.failure.unwrap_or_default(),
             outcome: history.outcome,
@@ -61,7 +76,7 @@ impl Reporter {
             attempts: progress.attempts,
             max_attempts: self.max_attempts,
             last_error: if told {
-                progress.failure.reason.clone()
+                progress.last_error()
             } else {
                 String::new()
             },
@@ -91,6 +106,7 @@ impl Reporter {
     /// The session meets the participants but for these.
     pub(crate) fn waiting_for(&self, participants: Vec<String>) {
         self.change(|progress| {
+            progress.troubles.retain(|msp, _| participants.contains(msp));
             progress.waiting_for = participants;
             progress.state = wire::State::Waiting;
         });
@@ -99,12 +115,7 @@ impl Reporter {
     /// A participant cannot be reached, or came to nothing. For people.
     pub(crate) fn trouble(&self, msp: &str, reason: &str) {
         tracing::debug!(peer = msp, reason, "a participant cannot be met");
-        self.change(|progress| {
-            progress.failure = Failure {
-                reason: format!("{msp}: {reason}"),
-                suspects: Vec::new(),
-            };
-        });
+        self.change(|progress| drop(progress.troubles.insert(msp.to_owned(), reason.to_owned())));
     }
 
     /// Something that is nobody's fault holds the session up.
@@ -122,6 +133,7 @@ impl Reporter {
         self.change(|progress| {
             progress.state = wire::State::Running;
             progress.waiting_for.clear();
+            progress.troubles.clear();
             progress.attempts = attempt;
         });
     }
@@ -170,30 +182,33 @@ mod tests {
     #[test]
     fn what_is_told() {
         let reporter = Reporter::new(History::default(), 9);
-        reporter.waiting_for(vec!["BMSP".to_owned()]);
+        reporter.waiting_for(vec!["BMSP".to_owned(), "CMSP".to_owned()]);
+        reporter.trouble("CMSP", "not joined");
+        reporter.trouble("BMSP", "no route");
         reporter.trouble("BMSP", "connection refused");
         let status = reporter.status();
-        assert_eq!(
-            (status.state(), status.waiting_for),
-            (wire::State::Waiting, vec!["BMSP".to_owned()])
-        );
-        assert_eq!(
-            (status.last_error.as_str(), status.max_attempts),
-            ("BMSP: connection refused", 9)
-        );
+        assert_eq!((status.state(), status.max_attempts), (wire::State::Waiting, 9));
+        assert_eq!(status.waiting_for, ["BMSP", "CMSP"]);
+        assert_eq!(status.last_error, "BMSP: connection refused; CMSP: not joined");
+        reporter.waiting_for(vec!["CMSP".to_owned()]);
+        assert_eq!(reporter.status().last_error, "CMSP: not joined");
 
         reporter.running(2);
         let status = reporter.status();
-        assert_eq!(
-            (status.state(), status.attempts, status.waiting_for.len()),
-            (wire::State::Running, 2, 0)
-        );
+        assert_eq!((status.state(), status.attempts), (wire::State::Running, 2));
+        assert!(status.waiting_for.is_empty() && status.last_error.is_empty());
+
         let failure = Failure {
             reason: "check failed".to_owned(),
             suspects: vec!["CMSP".to_owned()],
         };
         reporter.attempt_failed(failure);
-        assert_eq!(reporter.status().suspects, ["CMSP"]);
+        reporter.trouble("BMSP", "gone");
+        let status = reporter.status();
+        assert_eq!(
+            (status.suspects, status.last_error.as_str()),
+            (vec!["CMSP".to_owned()], "check failed; BMSP: gone")
+        );
         reporter.failed();
         assert_eq!(reporter.status().state(), wire::State::Failed);
     }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::server::HealthReporter;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::exchange::{CONNECTION_WINDOW, Dialler, ExchangeService, KEEPALIVE, MAX_MESSAGE, STREAM_WINDOW};
@@ -218,7 +218,8 @@ impl Sidecar {
     }
 }
 
-/// Takes up every session that was joined before.
+/// Takes up every session that was joined before, whatever became of keys and authorities since: an outcome is served,
+/// and if the others no longer talk to this sidecar, its status says why.
 fn resume(
     store: &Store,
     sessions: &Sessions,
@@ -226,20 +227,16 @@ fn resume(
     own: &str,
 ) -> Result<(), StartError> {
     for (session, mut request) in store.joined()? {
-        let checked =
-            join::check(&request, own).and_then(|joined| check_roster(&joined, credentials).map(|()| joined));
+        let checked = join::check(&request, own);
         request.openings.iter_mut().for_each(join::erase);
-        let history = store.history(session)?;
-        match checked {
-            Ok(joined) => drop(sessions.start(joined, history)),
-            // A key that has been replaced since: the outcome is still served, but nobody would talk to this sidecar.
-            Err(source) => {
-                return Err(StartError::Session {
-                    session,
-                    source: Box::new(source),
-                });
-            }
+        let joined = checked.map_err(|source| StartError::Session {
+            session,
+            source: Box::new(source),
+        })?;
+        if let Err(error) = check_roster(&joined, credentials) {
+            warn!(%session, %error, "a session was joined with other keys or authorities");
         }
+        sessions.start(joined, store.history(session)?);
     }
     Ok(())
 }

@@ -3,14 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use fabric_protos::ipo::sidecar::v1 as wire;
+use fabric_protos::ipo::sidecar::v1::clearing_client::ClearingClient;
 use fabric_protos::ipo::sidecar::v1::exchange_client::ExchangeClient;
 use fabric_protos::ipo::sidecar::v1::frame::Body;
 use hyper_util::rt::TokioIo;
+use mpc_sidecar::config::ChaincodeTlsConfig;
 use order_commitments::PROTOCOL_VERSION;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use prost::Message;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -19,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 use tonic::{Code, Status, Streaming};
 use tower::service_fn;
 use wire::State;
@@ -369,15 +374,12 @@ async fn a_participant_that_misbehaves_is_suspected_until_no_attempt_is_left() {
             })
             .await
             .unwrap();
-        let suspected =
-            |status: &wire::StatusResponse| status.attempts == attempt && status.suspects == ["BrokerAMSP"];
+        let error = format!("attempt {attempt}: party 0");
+        let suspected = |status: &wire::StatusResponse| {
+            status.last_error.starts_with(&error) && status.suspects == ["BrokerAMSP"]
+        };
         let status = client.until("a failed attempt", suspected).await;
-        assert!(
-            status
-                .last_error
-                .starts_with(&format!("attempt {attempt}: party 0")),
-            "{status:?}"
-        );
+        assert_eq!(status.attempts, attempt);
     }
     let status = client
         .until("the end", |status| status.state() == State::Failed)
@@ -395,11 +397,17 @@ async fn wrong_nonces_and_attempts_are_not_met() {
     let mut books = crate::network::estatia();
     books.remove(2);
     let mut network = Network::new(books, crate::network::terms());
+    // It knocks once and then no more: what its status says next is about the greetings.
+    let attempts = &mut network.organisations[1].config.attempts;
+    (attempts.retry_after_ms, attempts.retry_at_most_ms) = (3_600_000, 3_600_000);
     network.start(0).await;
     network.start(1).await;
     network.join(1).await;
     let (cert, key) = (network.home(0).join("cert.pem"), network.home(0).join("key.pem"));
     let mut client = network.client(1).await;
+    client
+        .until("its knock", |status| status.last_error.contains("has not joined"))
+        .await;
     type Change = fn(&mut wire::Hello);
     let greetings: [(Change, &str); 3] = [
         (|it| it.nonce.truncate(31), "nonce is 31 bytes long"),
@@ -472,6 +480,58 @@ async fn bytes_that_are_no_message_are_refused_and_the_sidecar_goes_on() {
         );
     }
     assert_eq!(client.status().await.state(), State::NotJoined);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chaincode_on_another_machine_needs_a_certificate() {
+    let mut network = Network::new(crate::network::estatia(), crate::network::terms());
+    let home = network.home(0);
+    let (cert, key) = (home.join("cert.pem"), home.join("key.pem"));
+    network.organisations[0].config.chaincode.tls = Some(ChaincodeTlsConfig {
+        cert: cert.clone(),
+        key: key.clone(),
+        client_ca: home.join("ca.pem"),
+    });
+    network.start(0).await;
+    let address = network.organisations[0].config.chaincode.listen;
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let authority = tonic::transport::Certificate::from_pem(read(&home.join("ca.pem")));
+    let without = ClientTlsConfig::new().ca_certificate(authority);
+    let with = without
+        .clone()
+        .identity(Identity::from_pem(read(&cert), read(&key)));
+    let other = network.home(1);
+    let foreign = Identity::from_pem(read(&other.join("cert.pem")), read(&other.join("key.pem")));
+    let foreign = without.clone().identity(foreign);
+    let ask = async |tls: ClientTlsConfig| {
+        let endpoint = Channel::from_shared(format!("https://{address}")).unwrap();
+        let channel = endpoint.tls_config(tls).unwrap().timeout(LIMIT).connect_lazy();
+        let request = wire::StatusRequest {
+            session_id: vec![0; 32],
+        };
+        ClearingClient::new(channel).status(request).await
+    };
+    assert_eq!(ask(with).await.unwrap().into_inner().state(), State::NotJoined);
+    assert!(ask(without).await.is_err());
+    assert!(ask(foreign).await.is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_request_with_any_byte_changed_is_refused(place: Index, change in 1_u8..) {
+        static GOOD: LazyLock<wire::JoinRequest> = LazyLock::new(|| {
+            Network::new(crate::network::estatia(), crate::network::terms()).request(0)
+        });
+        let mut bytes = GOOD.encode_to_vec();
+        prop_assert!(mpc_sidecar::join::check(&GOOD, "BrokerAMSP").is_ok());
+        let place = place.index(bytes.len());
+        bytes[place] ^= change;
+        if let Ok(request) = wire::JoinRequest::decode(bytes.as_slice()) {
+            let checked = mpc_sidecar::join::check(&request, "BrokerAMSP");
+            prop_assert!(checked.is_err() || request == *GOOD, "byte {place}");
+        }
+    }
 }
 
 async fn next(answers: &mut Streaming<wire::Frame>) -> Option<Body> {

@@ -61,3 +61,15 @@ async fn who_lost_the_outcome_gets_it_again_by_another_attempt_of_all() {
         assert_eq!(client.outcome().await, network.expected());
     }
 }
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_outlives_the_key_it_was_computed_with() {
+    let mut network = Network::started().await;
+    for index in 0..3 {
+        network.join(index).await;
+    }
+    let expected = network.client(2).await.outcome().await;
+    network.stop(2).await;
+    network.replace_key(2);
+    network.start(2).await;
+    assert_eq!(network.client(2).await.outcome().await, expected);
+}
