@@ -3,7 +3,6 @@
 //! Commitments for many coins are made at once; each toss then costs the one round in which its nonces are
 //! opened. Nobody opens before all that the coin is to judge has arrived, so nobody knows it earlier.
 
-use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -13,6 +12,7 @@ use crate::{
     Error, PartyId,
     block::Block,
     frame::VERSION,
+    generator::Generator,
     links::{Links, check_length},
     prg::Prg,
     step::Step,
@@ -57,7 +57,7 @@ impl Coins {
     pub(crate) async fn commit<T: Transport>(
         links: &mut Links<T>,
         id: [u8; 32],
-        rng: &mut ChaCha20Rng,
+        rng: &mut Generator,
     ) -> Result<Self, Error> {
         let mut coins = Self {
             id,
@@ -80,7 +80,7 @@ impl Coins {
     pub(crate) async fn toss<T: Transport>(
         &mut self,
         links: &mut Links<T>,
-        rng: &mut ChaCha20Rng,
+        rng: &mut Generator,
     ) -> Result<Coin, Error> {
         self.prepare(links, rng).await?;
         let openings = links.broadcast(Step::COIN_OPENING, self.opening()).await?;
@@ -91,7 +91,7 @@ impl Coins {
     pub(crate) async fn prepare<T: Transport>(
         &mut self,
         links: &mut Links<T>,
-        rng: &mut ChaCha20Rng,
+        rng: &mut Generator,
     ) -> Result<(), Error> {
         if self.next == PURSE {
             self.refill(links, rng).await
@@ -141,11 +141,7 @@ impl Coins {
         Ok(Coin(coin.finalize().into()))
     }
 
-    async fn refill<T: Transport>(
-        &mut self,
-        links: &mut Links<T>,
-        rng: &mut ChaCha20Rng,
-    ) -> Result<(), Error> {
+    async fn refill<T: Transport>(&mut self, links: &mut Links<T>, rng: &mut Generator) -> Result<(), Error> {
         self.spent += self.nonces.len() as u64;
         self.next = 0;
         self.committed_under = self.id;

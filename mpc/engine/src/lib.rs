@@ -10,6 +10,7 @@ mod compute;
 mod error;
 pub mod frame;
 mod gates;
+mod generator;
 pub mod gf128;
 pub mod hash;
 pub mod interceptor;

@@ -3,7 +3,6 @@
 //! Conjunctions are Beaver's: for a triple `z = x y`, the parties open `d = a ^ x` and `e = b ^ y`, and
 //! `a b = z ^ e x ^ d y ^ d e`. All openings of one call share one round.
 
-use rand_chacha::ChaCha20Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -14,6 +13,7 @@ use crate::{
     block::Block,
     coins::Coins,
     frame::VERSION,
+    generator::Generator,
     links::{Links, Stats, check_length},
     opening::open,
     preprocessing::{Masks, Triples},
@@ -27,7 +27,7 @@ pub(crate) struct Material {
     pub(crate) id: [u8; 32],
     pub(crate) delta: Zeroizing<Block>,
     pub(crate) coins: Coins,
-    pub(crate) rng: ChaCha20Rng,
+    pub(crate) rng: Generator,
     pub(crate) triples: Triples,
     pub(crate) masks: Masks,
 }

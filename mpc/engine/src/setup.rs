@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, Rng, SeedableRng, TryRng};
+use rand_core::{CryptoRng, TryRng};
 use sha2::{Digest, Sha256};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::{
     Error, PartyId,
@@ -13,6 +12,7 @@ use crate::{
     coins::Coins,
     compute::{for_each_peer, part_messages},
     frame::VERSION,
+    generator::Generator,
     links::{Links, Stats},
     online::{Material, Online},
     ot,
@@ -42,7 +42,7 @@ pub(crate) struct Pair {
     pub(crate) sender: ot::Sender,
     /// Makes the MACs on the own bits, under the peer's Delta.
     pub(crate) receiver: ot::Receiver,
-    pub(crate) rng: ChaCha20Rng,
+    pub(crate) rng: Generator,
 }
 
 /// What the phases before the online phase work on.
@@ -50,7 +50,7 @@ pub(crate) struct State<T> {
     pub(crate) links: Links<T>,
     /// The id of this preprocessing: every key, stream and tweak derives from it.
     pub(crate) id: [u8; 32],
-    pub(crate) rng: ChaCha20Rng,
+    pub(crate) rng: Generator,
     pub(crate) coins: Coins,
     pub(crate) delta: Zeroizing<Block>,
     pairs: Vec<(PartyId, Pair)>,
@@ -63,7 +63,7 @@ impl<T: Transport> State<T> {
     pub(crate) async fn establish(
         links: Links<T>,
         purpose: &[u8; 32],
-        mut rng: ChaCha20Rng,
+        mut rng: Generator,
         deltas: &[Block],
     ) -> Result<Self, Error> {
         let mut links = links;
@@ -100,7 +100,7 @@ impl<T: Transport> State<T> {
 
     async fn pair_up(&mut self, deltas: &[Block]) -> Result<(), Error> {
         let (parties, me, id) = (self.links.parties(), self.links.me(), self.id);
-        let fresh = |peer| (peer, (Zeroizing::new(deltas[peer]), fork(&mut self.rng)));
+        let fresh = |peer| (peer, (Zeroizing::new(deltas[peer]), self.rng.fork()));
         let fresh = self.links.peers().map(fresh).collect();
         let started = for_each_peer(fresh, move |peer, (delta, mut rng)| {
             let context = ot::Context::new(id, me, peer, PHASE);
@@ -151,7 +151,7 @@ impl<T: Transport> State<T> {
 async fn draw_id<T: Transport>(
     links: &mut Links<T>,
     purpose: &[u8; 32],
-    rng: &mut ChaCha20Rng,
+    rng: &mut Generator,
 ) -> Result<([u8; 32], Coins), Error> {
     let mut coins = Coins::commit(links, *purpose, rng).await?;
     let nonces = coins.toss(links, rng).await?;
@@ -166,15 +166,6 @@ async fn draw_id<T: Transport>(
     links.enter(&id);
     coins.enter(id);
     Ok((id, coins))
-}
-
-/// A generator of its own for each peer, so that they can work side by side.
-fn fork(rng: &mut ChaCha20Rng) -> ChaCha20Rng {
-    let mut seed = [0; 32];
-    rng.fill_bytes(&mut seed);
-    let fork = ChaCha20Rng::from_seed(seed);
-    seed.zeroize();
-    fork
 }
 
 /// An attempt whose parties are connected: every two of them can make authenticated bits, and every party was
@@ -200,7 +191,7 @@ impl<T: Transport> Setup<T> {
         filled.map_err(|error| Error::Randomness {
             reason: error.to_string(),
         })?;
-        Self::run_with(transport, terms, &mut ChaCha20Rng::from_seed(*seed)).await
+        Self::run_with(transport, terms, &mut Generator::new(&seed)).await
     }
 
     /// Sets an attempt up with the caller's randomness: all that this party will draw in the attempt derives from
@@ -211,7 +202,7 @@ impl<T: Transport> Setup<T> {
     pub async fn run_with(transport: T, terms: &Terms, rng: &mut impl CryptoRng) -> Result<Self, Error> {
         let mut seed = Zeroizing::new([0; 32]);
         rng.fill_bytes(&mut *seed);
-        let mut rng = ChaCha20Rng::from_seed(*seed);
+        let mut rng = Generator::new(&seed);
         let delta = Zeroizing::new(Block::random(&mut rng));
         let links = Links::new(transport, &terms.purpose, terms.patience)?;
         let deltas = Zeroizing::new(vec![*delta; links.parties()]);

@@ -19,7 +19,6 @@
 
 use std::sync::Arc;
 
-use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
@@ -27,6 +26,7 @@ use crate::{
     Error, PartyId,
     block::{BLOCK_BYTES, Block},
     compute::{for_each_peer, part_messages},
+    generator::Generator,
     gf128::{self, PowerHash},
     links::check_length,
     setup::{Pair, State},
@@ -42,7 +42,7 @@ const MASK: usize = 128;
 pub(crate) type Choices = Arc<Zeroizing<Vec<bool>>>;
 
 /// Uniform choices for `count` bits and the mask of their check.
-pub(crate) fn draw(rng: &mut ChaCha20Rng, count: usize) -> Choices {
+pub(crate) fn draw(rng: &mut Generator, count: usize) -> Choices {
     let mut bytes = Zeroizing::new(vec![0; (count + MASK).div_ceil(8)]);
     rng.fill_bytes(&mut bytes);
     let bits = bytes

@@ -22,6 +22,7 @@ use std::{ops::Range, sync::Arc};
 use rand_core::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::{
     Error, PartyId,
@@ -47,7 +48,7 @@ const NONCE: usize = 32;
 pub(crate) struct UncheckedTriples {
     triples: LeakyTriples,
     /// This party's summand of the check, for each triple.
-    summands: Vec<Block>,
+    summands: Zeroizing<Vec<Block>>,
 }
 
 /// Checked leaky triples. Each is right; a cheater may know shares of `x` at the risk of having been caught.
@@ -61,7 +62,7 @@ pub(crate) async fn multiply<T: Transport>(
     state: &mut State<T>,
     shares: Shares,
 ) -> Result<UncheckedTriples, Error> {
-    let (parties, me, delta) = (state.links.parties(), state.links.me(), *state.delta);
+    let (parties, me, delta) = (state.links.parties(), state.links.me(), state.delta.clone());
     let count = shares.len() / 3;
     let hash = Arc::new(Hash {
         hash: TweakableHash::new(&state.id),
@@ -70,9 +71,10 @@ pub(crate) async fn multiply<T: Transport>(
     state.tweaks += count as u64;
     let message_len = count * BLOCK_BYTES + packed_len(count);
 
+    let (own, mine) = (delta.clone(), delta.clone());
     // To each peer: the own share of `y`, and that of `y Delta`, both to be multiplied by the peer's share of `x`.
     let (shares, phi) = compute(move || {
-        let phi = times_delta(&shares, count..2 * count, delta);
+        let phi = times_delta(&shares, count..2 * count, *own);
         (Arc::new(shares), Arc::new(phi))
     })
     .await;
@@ -80,18 +82,19 @@ pub(crate) async fn multiply<T: Transport>(
     let peers = state.links.peers().map(|peer| (peer, ())).collect();
     let sent = for_each_peer(peers, move |peer, ()| {
         let zeros = &source.keys[peer][..count];
-        let ones: Vec<Block> = zeros.iter().map(|key| *key ^ delta).collect();
+        // A key beside its other half gives Delta away: erased, as all that is derived from it.
+        let ones: Zeroizing<Vec<Block>> = Zeroizing::new(zeros.iter().map(|key| *key ^ *mine).collect());
         let pads = hasher.bits(zeros, PRODUCT, me, peer);
         let products: Vec<bool> = hasher
             .bits(&ones, PRODUCT, me, peer)
             .iter()
-            .zip(&pads)
+            .zip(pads.iter())
             .zip(&source.bits[count..])
             .map(|((one, zero), y)| one ^ zero ^ y)
             .collect();
         let summands = hasher.blocks(zeros, CHECK, me, peer);
         let mut ciphertexts = hasher.blocks(&ones, CHECK, me, peer);
-        for ((ciphertext, zero), phi) in ciphertexts.iter_mut().zip(&summands).zip(masked.iter()) {
+        for ((ciphertext, zero), phi) in ciphertexts.iter_mut().zip(summands.iter()).zip(masked.iter()) {
             *ciphertext ^= *zero ^ *phi;
         }
         let mut message = Vec::with_capacity(message_len);
@@ -114,13 +117,17 @@ pub(crate) async fn multiply<T: Transport>(
         let macs = &source.macs[peer][..count];
         let pads = hash.bits(macs, PRODUCT, peer, me);
         let bits = unpack(peer, Step::TRIPLE_PRODUCTS, packed, count)?;
-        for (((sum, pad), x), bit) in products.iter_mut().zip(pads).zip(&source.bits).zip(bits) {
+        for (((sum, pad), x), bit) in products.iter_mut().zip(pads.iter()).zip(&source.bits).zip(bits) {
             *sum ^= pad ^ (x & bit);
         }
         let pads = hash.blocks(macs, CHECK, peer, me);
-        for (((sum, pad), x), ciphertext) in summands.iter_mut().zip(pads).zip(&source.bits).zip(ciphertexts)
+        for (((sum, pad), x), ciphertext) in summands
+            .iter_mut()
+            .zip(pads.iter())
+            .zip(&source.bits)
+            .zip(ciphertexts)
         {
-            *sum ^= pad ^ Block::from_bytes(*ciphertext).times(*x);
+            *sum ^= *pad ^ Block::from_bytes(*ciphertext).times(*x);
         }
         Ok((products, summands))
     })
@@ -129,17 +136,17 @@ pub(crate) async fn multiply<T: Transport>(
     // Shares of the products, and the bits that turn the shares of `r` into them.
     let mut shares = Arc::try_unwrap(shares).unwrap_or_else(|shared| Shares::clone(&shared));
     let (shares, mut summands, corrections) = compute(move || {
-        let mut summands = vec![Block::ZERO; count];
+        let mut summands = Zeroizing::new(vec![Block::ZERO; count]);
         let mut corrections = Vec::with_capacity(count);
         for (index, phi) in phi.iter().enumerate() {
             summands[index] = phi.times(shares.bits[index]);
             corrections.push(shares.bits[index] & shares.bits[count + index]);
         }
         for (_, (products, part)) in &received {
-            for (sum, product) in corrections.iter_mut().zip(products) {
+            for (sum, product) in corrections.iter_mut().zip(products.iter()) {
                 *sum ^= product;
             }
-            for (sum, part) in summands.iter_mut().zip(part) {
+            for (sum, part) in summands.iter_mut().zip(part.iter()) {
                 *sum ^= *part;
             }
         }
@@ -168,9 +175,9 @@ pub(crate) async fn multiply<T: Transport>(
         }
         for (sum, part) in summands
             .iter_mut()
-            .zip(times_delta(&shares, 2 * count..3 * count, delta))
+            .zip(times_delta(&shares, 2 * count..3 * count, *delta).iter())
         {
-            *sum ^= part;
+            *sum ^= *part;
         }
         (shares, summands)
     })
@@ -238,11 +245,9 @@ impl UncheckedTriples {
 }
 
 /// This party's share of the secrets in `range`, times the sum of all Deltas.
-fn times_delta(shares: &Shares, range: Range<usize>, delta: Block) -> Vec<Block> {
-    let mut products: Vec<Block> = shares.bits[range.clone()]
-        .iter()
-        .map(|bit| delta.times(*bit))
-        .collect();
+fn times_delta(shares: &Shares, range: Range<usize>, delta: Block) -> Zeroizing<Vec<Block>> {
+    let bits = shares.bits[range.clone()].iter();
+    let mut products: Zeroizing<Vec<Block>> = Zeroizing::new(bits.map(|bit| delta.times(*bit)).collect());
     let tags = shares
         .macs
         .iter()
@@ -263,17 +268,21 @@ struct Hash {
 }
 
 impl Hash {
-    fn blocks(&self, blocks: &[Block], phase: u16, sender: PartyId, receiver: PartyId) -> Vec<Block> {
-        let mut hashes = blocks.to_vec();
+    fn blocks(
+        &self,
+        blocks: &[Block],
+        phase: u16,
+        sender: PartyId,
+        receiver: PartyId,
+    ) -> Zeroizing<Vec<Block>> {
+        let mut hashes = Zeroizing::new(blocks.to_vec());
         self.hash
             .hash_all(&mut hashes, Tweak::new(phase, sender, receiver, self.first));
         hashes
     }
 
-    fn bits(&self, blocks: &[Block], phase: u16, sender: PartyId, receiver: PartyId) -> Vec<bool> {
-        self.blocks(blocks, phase, sender, receiver)
-            .into_iter()
-            .map(Block::lsb)
-            .collect()
+    fn bits(&self, blocks: &[Block], phase: u16, sender: PartyId, receiver: PartyId) -> Zeroizing<Vec<bool>> {
+        let hashes = self.blocks(blocks, phase, sender, receiver);
+        Zeroizing::new(hashes.iter().map(|hash| hash.lsb()).collect())
     }
 }

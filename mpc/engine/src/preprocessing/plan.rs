@@ -4,7 +4,7 @@
 const BUCKETS: [(usize, usize); 2] = [(8_192, 4), (1_024, 5)];
 
 /// What the MACs and keys of one batch's leaky triples may take, in bytes; the work on them takes a small multiple.
-const BATCH_BYTES: usize = 16 << 20;
+const BATCH_BYTES: usize = 20 << 20;
 
 /// The most batches of an attempt. Each adds to the chance of a leak, and the larger they are the less.
 const MOST_BATCHES: usize = 16;

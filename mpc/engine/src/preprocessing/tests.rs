@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{bits, delta};
 use crate::{
     Error, PartyId,
     block::{BLOCK_BYTES, Block},
+    generator::Generator,
     interceptor::{Fate, Intercepted, Interceptor},
     links::Links,
     setup::State,
@@ -51,8 +51,8 @@ async fn establish_with(
             let transport = Interceptor::new(transport, move |intercepted| {
                 rule.as_mut().map_or(Fate::Deliver, |rule| rule(intercepted))
             });
-            let mut rng = ChaCha20Rng::seed_from_u64(seed);
-            rng.set_stream(me as u64);
+            let mut rng =
+                Generator::new(&Sha256::digest([seed, me as u64].map(u64::to_le_bytes).concat()).into());
             let deltas = deltas(me, Block::random(&mut rng));
             async move {
                 let links = Links::new(transport, &[0; 32], Duration::from_secs(60)).unwrap();
