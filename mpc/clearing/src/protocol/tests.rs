@@ -303,6 +303,36 @@ fn a_demand_that_rises_is_caught_and_named() {
     rises(&runs, 1, 4, 8);
 }
 
+/// The same on the engine: every honest party names the organisation, and no outcome was opened in that round.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_names_it_too() {
+    let terms = ClearingTerms {
+        demand_bits: 8,
+        fan_out: 3,
+        ..terms(3, 15, 100, AllocationRule::PricePriority)
+    };
+    let mut parties = tokio::task::JoinSet::new();
+    for transport in mpc_engine::transport::MemoryTransport::network(3) {
+        let terms = terms.clone();
+        parties.spawn(async move {
+            let me = mpc_engine::Transport::me(&transport);
+            let engine = mpc_engine::Terms {
+                purpose: [0; 32],
+                patience: std::time::Duration::from_secs(120),
+            };
+            let setup = mpc_engine::Setup::run(transport, &engine).await.unwrap();
+            let material = crate::party::demand(&terms).unwrap();
+            let preprocessed = setup.preprocess(&material).await.unwrap();
+            let mut gates = preprocessed.start(&[0; 32], 0).await.unwrap();
+            let demand = |level: Level| if me == 1 && level == 8 { 60 } else { 50 };
+            let mut transcript = Vec::new();
+            let outcome = clear_demand(&mut gates, &terms, &demand, &mut transcript).await;
+            (outcome, transcript)
+        });
+    }
+    rises(&parties.join_all().await, 1, 4, 8);
+}
+
 /// Gates of a party that flips some of its own inputs.
 struct Flipping {
     inner: Plain,
