@@ -1,7 +1,7 @@
 //! The auction: its plaintext reference and the secure protocol over the engine.
 //!
 //! One price for all: the clearing level is the highest level at which the total demand reaches what is for sale.
-//! [`reference`] computes it in the clear, from every organisation's demand. [`clear`] computes the same among
+//! [`mod@reference`] computes it in the clear, from every organisation's demand. [`clear`] computes the same among
 //! organisations that each know their own demand alone, and opens nothing that the outcome does not tell.
 //!
 //! | module | what lives there |
@@ -14,7 +14,7 @@
 //! | `numerators`, `division` | who gets how many lots |
 //! | `protocol` | the whole protocol, in order |
 //! | `transcript` | everything that a run opens |
-//! | [`budget`] | what a run takes |
+//! | [`mod@budget`] | what a run takes |
 //! | [`party`] | one party's whole run on the engine |
 //! | [`local`] | all parties in this process |
 //! | [`case`] | cases and outcomes as JSON |
