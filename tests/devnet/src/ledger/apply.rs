@@ -187,16 +187,33 @@ impl LedgerState {
         self.height = block + 1;
     }
 
-    /// Applies private values of a valid transaction, unless a later one has changed the key since (they may come late).
-    pub(crate) fn apply_private(&mut self, collection: &CollectionKey, set: &[u8], version: Version) {
+    /// Takes private values that came after their block, as far as the hashes still say so: a key may have been changed, deleted or
+    /// purged since.
+    pub(crate) fn apply_late_private(&mut self, collection: &CollectionKey, set: &[u8]) {
+        let Ok(set) = KvrwSet::decode(set) else { return };
+        let Some(hashed) = self.hashed.get(collection) else {
+            return;
+        };
+        let entries = self.private.entry(collection.clone()).or_default();
+        for write in set.writes {
+            let current = hashed.get(&hash(write.key.as_bytes()));
+            if let Some(current) = current.filter(|current| current.value == hash(&write.value)) {
+                let entry = StateEntry {
+                    value: write.value,
+                    version: current.version,
+                    metadata: Metadata::new(),
+                };
+                entries.insert(write.key, entry);
+            }
+        }
+    }
+
+    /// Applies private values of a valid transaction.
+    fn apply_private(&mut self, collection: &CollectionKey, set: &[u8], version: Version) {
         // The hash of the bytes was compared with the transaction's; bytes that no chaincode wrote hold no values.
         let Ok(set) = KvrwSet::decode(set) else { return };
         let entries = self.private.entry(collection.clone()).or_default();
-        let newer = |entry: Option<&StateEntry>| entry.is_some_and(|entry| entry.version > version);
         for write in set.writes {
-            if newer(entries.get(&write.key)) {
-                continue;
-            }
             if write.is_delete || write.value.is_empty() {
                 entries.remove(&write.key);
             } else {

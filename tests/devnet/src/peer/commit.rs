@@ -92,7 +92,7 @@ impl Peer {
             .map(|bytes| EndorserTransaction::unpack(bytes, &self.msps))
             .collect();
         let mut codes = self.judge_endorsements(&transactions).await;
-        let private = self.collect_private(number, &transactions, &codes).await;
+        let private = self.collect_private(&transactions, &codes).await;
 
         let committed = {
             let state = self.state.read().await;
@@ -105,7 +105,7 @@ impl Peer {
             validator.finish()
         };
         self.append(ordered.block, &transactions, &codes);
-        self.store_private(&transactions, &codes, number, &private);
+        self.store_private(&transactions, &codes, &private);
         self.apply(committed, transactions, &codes, private).await;
     }
 
@@ -144,19 +144,14 @@ impl Peer {
     /// The private values of the block that this peer is entitled to. Waits for those it has to ask for.
     async fn collect_private(
         &self,
-        number: u64,
         transactions: &[Judged],
         codes: &[TxValidationCode],
     ) -> BTreeMap<usize, PrivateWriteSets> {
         let mut collected: BTreeMap<usize, PrivateWriteSets> = BTreeMap::new();
         for (place, (transaction, code)) in transactions.iter().zip(codes).enumerate() {
             let Ok(transaction) = transaction else { continue };
-            let version = Version {
-                block: number,
-                transaction: place as u64,
-            };
             let valid = *code == TxValidationCode::Valid;
-            for wanted in self.entitled(&transaction.tx_id, &transaction.set, version, valid) {
+            for wanted in self.entitled(&transaction.tx_id, &transaction.set, valid) {
                 let skip = !valid && self.limits.skip_pulling_invalid_transactions;
                 let here = self.find_private(&wanted);
                 let found = match here {
@@ -212,7 +207,6 @@ impl Peer {
         &self,
         transactions: &[Judged],
         codes: &[TxValidationCode],
-        number: u64,
         private: &BTreeMap<usize, PrivateWriteSets>,
     ) {
         for (place, (transaction, code)) in transactions.iter().zip(codes).enumerate() {
@@ -221,12 +215,8 @@ impl Peer {
             if !found.is_empty() {
                 self.private.put(&transaction.tx_id, &found);
             }
-            let version = Version {
-                block: number,
-                transaction: place as u64,
-            };
             let valid = *code == TxValidationCode::Valid;
-            let wanted = self.entitled(&transaction.tx_id, &transaction.set, version, valid);
+            let wanted = self.entitled(&transaction.tx_id, &transaction.set, valid);
             let missing = |wanted: &Missing| !found.contains_key(&wanted.collection);
             for wanted in wanted.into_iter().filter(missing) {
                 self.note_missing(wanted);

@@ -4,7 +4,7 @@
 use super::{Peer, lock};
 use crate::{
     channel::{Chaincode, Collection},
-    ledger::{CollectionKey, PrivateWriteSets, ReadWriteSet, SimulationResults, Version},
+    ledger::{CollectionKey, PrivateWriteSets, ReadWriteSet, SimulationResults},
 };
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
@@ -15,7 +15,6 @@ pub(crate) struct Missing {
     pub(super) tx_id: String,
     pub(super) collection: CollectionKey,
     pub(super) hash: Vec<u8>,
-    pub(super) version: Version,
     /// Whether its values become state (they do not when the transaction is invalid).
     pub(super) valid: bool,
 }
@@ -71,13 +70,7 @@ impl Peer {
     }
 
     /// What a transaction writes to collections that this peer is entitled to.
-    pub(super) fn entitled(
-        &self,
-        tx_id: &str,
-        set: &ReadWriteSet,
-        version: Version,
-        valid: bool,
-    ) -> Vec<Missing> {
+    pub(super) fn entitled(&self, tx_id: &str, set: &ReadWriteSet, valid: bool) -> Vec<Missing> {
         let definitions = self.definitions();
         let mut entitled = Vec::new();
         for writes in &set.namespaces {
@@ -95,7 +88,6 @@ impl Peer {
                         tx_id: tx_id.to_owned(),
                         collection: (writes.namespace.clone(), hashed.name.clone()),
                         hash: hashed.private_hash.clone(),
-                        version,
                         valid,
                     });
                 }
@@ -162,7 +154,7 @@ impl Peer {
                 self.state
                     .write()
                     .await
-                    .apply_private(&wanted.collection, &set, wanted.version);
+                    .apply_late_private(&wanted.collection, &set);
             }
         }
     }

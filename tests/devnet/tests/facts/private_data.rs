@@ -4,6 +4,7 @@ use crate::world::{
     ALL, CC, ORGS, Setup, World, assert_says, chaincode::Step, cut_by_hand, get, get_private, implicit,
     invalid, put, put_private, run, soon,
 };
+use devnet::client::EndorsedTransaction;
 use fabric_protos::protos::TxValidationCode::{EndorsementPolicyFailure, MvccReadConflict, Valid};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -321,6 +322,61 @@ async fn without_a_copy_sent_the_others_commit_waits_and_is_mended_when_the_endo
     endorser.start();
     soon(waiting.wait_for_height(status.block + 1)).await;
     assert!(waiting.private_state(CC, "shared", "key").await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_comes_after_its_block_does_not_bring_back_what_was_purged_or_overwritten() {
+    let impatient = |config: &mut devnet::config::NetworkConfig| {
+        cut_by_hand(config);
+        config.limits.pull_retry_threshold = Duration::from_millis(1);
+    };
+    let world = shared(0, 0).with(impatient).start().await;
+    let write = |key, value| put_private("shared", key, value);
+    let steps = [
+        write("kept", "1"),
+        write("purged", "1"),
+        write("overwritten", "1"),
+    ];
+    let endorsed = world.endorse_by(&["Org1MSP"], &steps).await;
+    let endorser = world.network.peer("Org1MSP").unwrap();
+    endorser.stop().await;
+    let client = world.client("Org2MSP");
+    let commit = async |transaction: &EndorsedTransaction| {
+        soon(client.submit(transaction)).await.unwrap();
+        world.network.cut_block().unwrap();
+        assert_eq!(
+            soon(client.commit_status(&transaction.tx_id)).await.unwrap().code,
+            Valid
+        );
+    };
+    commit(&endorsed).await;
+    let missing = world
+        .evaluate("Org2MSP", &[get_private("shared", "kept")])
+        .await
+        .unwrap_err();
+    assert_says(
+        &missing,
+        "private data matching public hash version is not available",
+    );
+    let changes = [
+        Step::Purge("shared".into(), "purged".into()),
+        write("overwritten", "2"),
+    ];
+    commit(&world.endorse_by(&["Org2MSP"], &changes).await).await;
+
+    endorser.start();
+    let view = world.network.peer("Org2MSP").unwrap();
+    soon(async {
+        while view.private_state(CC, "shared", "kept").await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let read = ["kept", "purged", "overwritten"].map(|key| get_private("shared", key));
+    assert_eq!(
+        world.evaluate("Org2MSP", &read).await.unwrap(),
+        json!(["1", null, "2"])
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
