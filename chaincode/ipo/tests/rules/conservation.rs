@@ -439,6 +439,7 @@ fn random_calls_conserve_everything() {
         .unwrap_or(2_500);
     let mut runner = TestRunner::new(ProptestConfig {
         cases,
+        failure_persistence: None,
         ..ProptestConfig::default()
     });
     let taken = Mutex::default();

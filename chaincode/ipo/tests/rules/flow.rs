@@ -1,6 +1,7 @@
 //! Whole flows: what an IPO leaves on the ledger at each step.
 
 use fabric_protos::ipo::sidecar::v1 as proto;
+use ipo_chaincode::keys::Key;
 use ipo_chaincode::record::listing::Status;
 use ipo_chaincode::record::order::OrderStatus;
 use ipo_chaincode::transactions::listings::Filter;
@@ -182,6 +183,36 @@ fn join_hands_over_exactly_the_frozen_book() {
         })
         .unwrap();
     assert!(sidecar.joined.lock().unwrap().take().unwrap().openings.is_empty());
+}
+
+#[test]
+fn join_refuses_a_ledger_that_was_tampered_with_after_the_freeze() {
+    let (id, msp_a, a1) = (listing("Estatia"), msp(A), order("a1"));
+    let join = |tamper: &dyn Fn(&mut World)| {
+        let mut world = World::listed();
+        place_orders(&mut world);
+        world.freeze();
+        tamper(&mut world);
+        let sidecar = Told::default();
+        let refused = world
+            .call(A, async |tx| clearing::join(tx, &sidecar, &id).await)
+            .unwrap_err();
+        assert!(sidecar.joined.lock().unwrap().is_none());
+        refused
+    };
+    let record = Key::Order(&id, &msp_a, &a1);
+    let removed = join(&|world| world.tamper(record, None));
+    assert_eq!(removed.code(), "BOOK_MISMATCH");
+    let cancelled = join(&|world| world.tamper(record, Some(("submitted", "cancelled"))));
+    assert_eq!(cancelled.code(), "BOOK_MISMATCH");
+    let hash = join(&|world| world.tamper(record, Some(("\"recordHash\":\"", "\"recordHash\":\"00"))));
+    assert_eq!(hash.code(), "ORDER_MISMATCH");
+    let book = join(&|world| world.tamper(Key::Book(&id, &msp_a), Some(("\"count\":2", "\"count\":3"))));
+    assert_eq!(book.code(), "BOOK_MISMATCH");
+    let terms = join(&|world| world.tamper(Key::Listing(&id), Some(("\"fanOut\":1", "\"fanOut\":2"))));
+    assert_eq!(terms.code(), "BOOK_MISMATCH");
+    let roster = join(&|world| world.tamper(Key::Listing(&id), Some((":7002", ":7003"))));
+    assert_eq!(roster.code(), "BOOK_MISMATCH");
 }
 
 #[test]

@@ -237,6 +237,18 @@ impl World {
         assert!(self.state.private.remove(&place).is_some());
     }
 
+    /// What a majority under a weak endorsement policy could do: replaces text in a public record, or removes the record.
+    pub(crate) fn tamper(&mut self, key: Key<'_>, change: Option<(&str, &str)>) {
+        let value = self.state.public.remove(&key.parts()).unwrap();
+        if let Some((from, to)) = change {
+            let text = String::from_utf8(value).unwrap();
+            assert!(text.contains(from), "{text}");
+            self.state
+                .public
+                .insert(key.parts(), text.replacen(from, to, 1).into_bytes());
+        }
+    }
+
     /// Whether any value of the public state contains these bytes.
     pub(crate) fn public_contains(&self, needle: &[u8]) -> bool {
         self.state
