@@ -1,1 +1,1 @@
-//! Tests of the whole product: contract, sidecars and network together
+//! Tests of the whole product: contract, sidecars and network together, as processes. They are in `tests/`.
