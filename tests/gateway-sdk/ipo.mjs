@@ -3,6 +3,7 @@
 //
 //     node ipo.mjs path/to/network.json
 //
+// The first organisation is the bank, the others are brokers.
 // It prints a line for each step and ends with status 1 at the first answer that is not what it should be.
 
 import assert from 'node:assert/strict';
@@ -42,18 +43,20 @@ class Desk {
             grpc.credentials.createSsl(await fs.readFile(organisation.tlsCa)),
             { 'grpc.ssl_target_name_override': organisation.peerHostAlias },
         );
+        const signer = signers.newPrivateKeySigner(createPrivateKey(await onlyFile(path.join(msp, 'keystore'))));
         const gateway = connect({
             client,
             identity: { mspId: organisation.msp, credentials: await onlyFile(path.join(msp, 'signcerts')) },
-            signer: signers.newPrivateKeySigner(createPrivateKey(await onlyFile(path.join(msp, 'keystore')))),
+            signer,
             hash: hash.sha256,
         });
-        return new Desk(organisation, client, gateway);
+        return new Desk(organisation, client, signer, gateway);
     }
 
-    constructor(organisation, client, gateway) {
+    constructor(organisation, client, signer, gateway) {
         this.organisation = organisation;
         this.client = client;
+        this.signer = signer;
         this.gateway = gateway;
         this.network = gateway.getNetwork(description.channel);
     }
@@ -62,10 +65,19 @@ class Desk {
         return this.network.getContract(description.chaincode, name);
     }
 
-    /** Every organisation endorses. */
+    /**
+     * Every organisation endorses. Returns when every organisation's peer has committed it: what one peer has is not yet
+     * what another answers from.
+     */
     async submit(call, ...args) {
         const [contract, name] = split(call);
-        return answer(await this.contract(contract).submitTransaction(name, ...args));
+        const submitted = await this.contract(contract).submitAsync(name, { arguments: args });
+        const signature = await this.signer(submitted.getDigest());
+        for (const own of [this, ...desks.values()]) {
+            const status = await own.gateway.newSignedCommit(submitted.getBytes(), signature).getStatus();
+            assert(status.successful, `${name} is invalid: ${status.code}`);
+        }
+        return answer(submitted.getResult());
     }
 
     /** The own organisation alone sees and endorses. */
@@ -219,7 +231,7 @@ try {
     await refused(() => bad({ investor: 'x', steps: [{ price: 500, quantity: 1 }, { price: 600, quantity: 2 }], salt }), /rise|quantit/i);
     await refused(() => bad({ investor: 'x', steps: [{ price: 500, quantity: 1 }] }), /salt/);
     await refused(() => first.submit('SubmitOrder', id, 'a1', '02'.padEnd(66, '0')), /a1|commitment/);
-    await refused(() => second.submit('CloseListing', id), /seller|closesAt|USBank/i);
+    await refused(() => second.submit('CloseListing', id), /CloseListing is possible from/);
     await refused(() => first.submit('NoSuchFunction'), /NoSuchFunction/);
     say('users', 'saw their mistakes named');
 

@@ -105,7 +105,7 @@ impl LocalNetwork {
             started.start_program(organisation.msp, Which::Chaincode).await?;
         }
         started.network.define_chaincode(&definition).await?;
-        started.describe()?;
+        started.describe(organisations)?;
         Ok(started)
     }
 
@@ -207,8 +207,8 @@ impl LocalNetwork {
         Ok(())
     }
 
-    /// Writes `network.json`: what an application needs to know to connect.
-    fn describe(&self) -> Result<(), DemoError> {
+    /// Writes `network.json`: what an application needs to know to connect, the bank first.
+    fn describe(&self, organisations: &[Organisation]) -> Result<(), DemoError> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Described<'a> {
@@ -229,7 +229,11 @@ impl LocalNetwork {
             sidecar_key_hash: &'a str,
             sidecar_operations: &'a str,
         }
-        let organisations = self.sites.values().map(|site| {
+        let organisations = organisations.iter().map(|organisation| {
+            let site = self
+                .sites
+                .get(organisation.msp)
+                .ok_or_else(|| DemoError::unknown(organisation.msp))?;
             let gateway = self.network.gateway(site.organisation.msp)?;
             let material = self.network.material().organisation(site.organisation.msp)?;
             Ok::<_, DemoError>(DescribedOrganisation {
