@@ -8,6 +8,7 @@ pub mod order;
 pub mod private_order;
 pub mod roster;
 pub mod settlement;
+pub mod status;
 pub mod token;
 
 use serde::de::DeserializeOwned;

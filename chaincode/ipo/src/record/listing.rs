@@ -1,7 +1,6 @@
 //! The listing: its terms, its status and what moves it, its outcome.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use order_commitments::{
     AllocationRule, Lots, MAX_LEVELS, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS, OrderRules, PriceGrid,
@@ -9,6 +8,7 @@ use order_commitments::{
 use serde::{Deserialize, Serialize};
 
 use super::roster::SidecarEntry;
+pub use super::status::{Move, Status};
 use crate::error::ContractError;
 use crate::identifier::{ListingId, MspId, Symbol};
 use crate::moment::Moment;
@@ -247,87 +247,6 @@ fn distinct_brokers(brokers: &[MspId]) -> Result<BTreeSet<MspId>, ContractError>
         return Err(refuse("brokers", "none", "at least one organisation"));
     }
     Ok(distinct)
-}
-
-/// Where a listing stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Open for orders between its times.
-    Available,
-    /// No order is taken, the books are about to be frozen.
-    Closed,
-    /// The books are frozen; the sidecars compute.
-    Frozen,
-    /// The clearing price and the allocations are recorded.
-    Sold,
-    /// The demand did not reach the minimum subscription.
-    Failed,
-    /// The seller took it back before the freeze.
-    Withdrawn,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Available => "available",
-            Self::Closed => "closed",
-            Self::Frozen => "frozen",
-            Self::Sold => "sold",
-            Self::Failed => "failed",
-            Self::Withdrawn => "withdrawn",
-        })
-    }
-}
-
-/// What moves a listing from one status to the next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Move {
-    /// `CloseListing`.
-    Close,
-    /// `FreezeBooks`.
-    Freeze,
-    /// `SellListing` with a sale.
-    Sell,
-    /// `SellListing` without one.
-    Fail,
-    /// `WithdrawListing`.
-    Withdraw,
-}
-
-impl Move {
-    /// The function that makes the move.
-    #[must_use]
-    pub fn function(self) -> &'static str {
-        match self {
-            Self::Close => "CloseListing",
-            Self::Freeze => "FreezeBooks",
-            Self::Sell | Self::Fail => "SellListing",
-            Self::Withdraw => "WithdrawListing",
-        }
-    }
-
-    fn allowed(self) -> &'static str {
-        match self {
-            Self::Close => "available",
-            Self::Freeze => "closed",
-            Self::Sell | Self::Fail => "frozen",
-            Self::Withdraw => "available, closed",
-        }
-    }
-
-    /// The status after the move, if `from` allows it. No status that ends a listing allows any.
-    #[must_use]
-    pub fn from(self, from: Status) -> Option<Status> {
-        match (self, from) {
-            (Self::Close, Status::Available) => Some(Status::Closed),
-            (Self::Freeze, Status::Closed) => Some(Status::Frozen),
-            (Self::Sell, Status::Frozen) => Some(Status::Sold),
-            (Self::Fail, Status::Frozen) => Some(Status::Failed),
-            (Self::Withdraw, Status::Available | Status::Closed) => Some(Status::Withdrawn),
-            _ => None,
-        }
-    }
 }
 
 /// What the clearing computes on, fixed by `FreezeBooks`.

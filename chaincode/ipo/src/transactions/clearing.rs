@@ -267,6 +267,8 @@ fn opening<L>(
             ));
         }
     };
+    // The sidecar checks it again, but would quote the order.
+    order.schedule(public.id.as_str(), &listing.terms.order_rules()?)?;
     let highest = listing.terms.price.max();
     Ok(sidecar::Opening {
         order_id: public.id.to_string(),
