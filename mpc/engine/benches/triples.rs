@@ -40,7 +40,7 @@ fn triples(criterion: &mut Criterion) {
             bencher.iter(|| {
                 runtime
                     .block_on(preprocess(parties, triples))
-                    .expect("honest parties")
+                    .expect("honest parties");
             });
         });
     }

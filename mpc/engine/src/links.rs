@@ -92,6 +92,10 @@ impl<T: Transport> Links<T> {
         (0..self.parties()).filter(move |&peer| peer != me)
     }
 
+    pub(crate) fn into_transport(self) -> T {
+        self.transport
+    }
+
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }

@@ -106,6 +106,13 @@ impl<T: Transport> Online<T> {
         self.material.as_ref().map_or(0, |(_, masks)| masks.left(party))
     }
 
+    /// Ends the attempt: erases what is left and gives the transport back.
+    #[must_use]
+    pub fn finish(self) -> (T, Stats) {
+        let stats = self.links.stats();
+        (self.links.into_transport(), stats)
+    }
+
     async fn ended<R>(&mut self, result: Result<R, Error>) -> Result<R, Error> {
         // Wrong arguments and too little material are found before anything is sent, and by all parties alike.
         let fatal = matches!(&result, Err(error) if !matches!(error, Error::Parameter { .. } | Error::Exhausted { .. }));

@@ -297,4 +297,6 @@ async fn stats_count_what_is_sent() {
         let frames = (22 + "input".len() + 1) + (22 + "input/echo".len() + 96);
         assert_eq!(stats.bytes_sent, before[0].bytes_sent + 2 * frames as u64);
     }
+    let (transport, stats) = parties.remove(2).finish();
+    assert_eq!((transport.me(), stats.rounds), (2, before[0].rounds + 2));
 }

@@ -87,6 +87,14 @@ mod tests {
         }
     }
 
+    /// Many of the smallest batches would leak too often together.
+    #[test]
+    fn large_demands_have_larger_batches() {
+        let batches = plan(155_649, 7);
+        assert_eq!(batches.len(), MOST_BATCHES);
+        assert!(log2_leak(batches[0]) + 4.0 <= -40.0);
+    }
+
     #[test]
     fn small_demands_are_padded() {
         assert_eq!(
