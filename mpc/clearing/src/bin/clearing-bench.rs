@@ -26,7 +26,7 @@ struct Arguments {
     levels: Vec<usize>,
 
     /// Levels probed side by side
-    #[arg(long, value_delimiter = ',', default_value = "3")]
+    #[arg(long, value_delimiter = ',', default_value = "1")]
     fan_out: Vec<usize>,
 
     /// Milliseconds by which every message is delayed, one way

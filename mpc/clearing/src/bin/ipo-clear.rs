@@ -33,9 +33,9 @@ struct Arguments {
     #[arg(long, conflicts_with_all = ["transport", "fan_out", "latency"])]
     plain: bool,
 
-    /// Price levels probed side by side: 1 takes the fewest gates, more take fewer rounds (3 suits one machine, 7 to 15 a wide-area
+    /// Price levels probed side by side: 1 takes the fewest gates, more take fewer rounds (1 suits one machine, 7 to 15 a wide-area
     /// network)
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = fan_out)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = fan_out)]
     fan_out: usize,
 
     /// Milliseconds by which every message is delayed, one way
