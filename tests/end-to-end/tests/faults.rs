@@ -1,5 +1,7 @@
 //! What users see, and what is kept, when programs die on the way.
 
+#![allow(clippy::unwrap_used)] // in a test a failure is a failure
+
 use std::time::Duration;
 
 use ipo_demo::{

@@ -1,5 +1,7 @@
 //! The IPO of the original demonstration from listing to settlement, and the same network through the official Gateway SDK.
 
+#![allow(clippy::unwrap_used)] // in a test a failure is a failure
+
 use std::{io::Write, path::Path, process::Stdio, time::Duration};
 
 use ipo_demo::{
