@@ -107,11 +107,10 @@ async fn official_sdk(network: &Path) {
         .status()
         .await;
     if !installed.is_file() || !node.is_ok_and(|status| status.success()) {
-        writeln!(
-            std::io::stderr(),
-            "skipped: the IPO by the official SDK: run tests/gateway-sdk/install"
-        )
-        .unwrap();
+        // Past the test harness, which shows nobody what a passing test prints.
+        std::io::stderr()
+            .write_all(b"skipped: the IPO by the official SDK: run tests/gateway-sdk/install\n")
+            .unwrap();
         return;
     }
     let status = Command::new("node")

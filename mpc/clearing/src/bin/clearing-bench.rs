@@ -11,7 +11,7 @@ use ipo_clearing::{
 use order_commitments::{AllocationRule, DemandCurve, Lots};
 use serde::Serialize;
 
-/// Measure clearings: one line of JSON for each combination of parties, levels, fan-out and latency, medians over the
+/// Measure clearings: a row for each combination of parties, levels, fan-out and latency, medians over the
 /// runs. All parties are in this process; set-up and preprocessing are counted, connecting is not. Every outcome is compared with the
 /// plaintext reference.
 #[derive(Parser)]
@@ -48,6 +48,10 @@ struct Arguments {
     /// Runs of each combination
     #[arg(long, default_value_t = 3)]
     runs: usize,
+
+    /// A line of JSON for each combination in place of the table's row
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -90,6 +94,30 @@ struct Seconds {
     whole: f64,
 }
 
+const HEAD: &str = "| n | K | fan-out | round trip ms | set-up s | preprocessing s | online s | whole s | MB/party | rounds | AND gates |
+|---|---|---|---|---|---|---|---|---|---|---|";
+
+impl Measurement {
+    fn row(&self) -> String {
+        let Seconds {
+            set_up,
+            preprocessing,
+            online,
+            whole,
+        } = self.seconds;
+        format!(
+            "| {} | {} | {} | {} | {set_up:.3} | {preprocessing:.3} | {online:.3} | {whole:.3} | {:.1} | {} | {} |",
+            self.parties,
+            self.levels,
+            self.fan_out,
+            2 * self.latency_ms,
+            self.bytes_sent_per_party as f64 / 1e6,
+            self.rounds,
+            self.and_gates
+        )
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
@@ -102,12 +130,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    if !arguments.json {
+        println!("{HEAD}");
+    }
     for &parties in &arguments.parties {
         for &levels in &arguments.levels {
             for &fan_out in &arguments.fan_out {
                 for &latency in &arguments.latency {
                     let measured = measure(arguments, parties, levels, fan_out, latency).await?;
-                    println!("{}", serde_json::to_string(&measured)?);
+                    if arguments.json {
+                        println!("{}", serde_json::to_string(&measured)?);
+                    } else {
+                        println!("{}", measured.row());
+                    }
                 }
             }
         }
