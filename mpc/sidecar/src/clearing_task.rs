@@ -41,15 +41,17 @@ impl ClearingTask {
         let mut failures = 0;
         while self.reporter.attempts() < self.limits.max {
             let Some(meeting) = self.meet().await else { return };
-            let attempt = meeting.attempt;
-            if let Err(error) = self.count(attempt).await {
-                error!(session = %self.session.id(), %error, "an attempt cannot be counted, so it is not started");
-                self.reporter.hindered(&error.to_string());
-                failures += 1;
-                sleep(self.limits.pause(failures)).await;
-                continue;
-            }
-            match self.attempt(meeting).await {
+            let number = match self.count().await {
+                Ok(number) => number,
+                Err(error) => {
+                    error!(session = %self.session.id(), %error, "an attempt cannot be counted, so it is not started");
+                    self.reporter.hindered(&error.to_string());
+                    failures += 1;
+                    sleep(self.limits.pause(failures)).await;
+                    continue;
+                }
+            };
+            match self.attempt(number, meeting).await {
                 Ok(()) => failures = 0,
                 Err(failure) => {
                     failures += 1;
@@ -100,14 +102,11 @@ impl ClearingTask {
         }
     }
 
-    async fn attempt(&self, meeting: Meeting) -> Result<(), Failure> {
-        let Meeting {
-            transport,
-            attempt: number,
-            id,
-        } = meeting;
+    async fn attempt(&self, number: u32, meeting: Meeting) -> Result<(), Failure> {
+        let Meeting { transport, id } = meeting;
         self.reporter.running(number);
-        info!(session = %self.session.id(), attempt = number, "an attempt starts");
+        let shared = hex::encode(id);
+        info!(session = %self.session.id(), attempt = number, id = shared, "an attempt starts");
         let started = Instant::now();
         let attempt = Attempt {
             session: &self.session,
@@ -164,9 +163,10 @@ impl ClearingTask {
         self.reporter.attempt_failed(failure);
     }
 
-    async fn count(&self, attempt: u32) -> Result<(), StoreError> {
+    /// Counts an attempt on disk before it starts; its number.
+    async fn count(&self) -> Result<u32, StoreError> {
         let (store, session) = (self.store.clone(), self.session.id());
-        blocking(move || store.start_attempt(session, attempt)).await
+        blocking(move || store.start_attempt(session)).await
     }
 }
 

@@ -17,7 +17,7 @@ use crate::store::Failure;
 pub(crate) struct Attempt<'a> {
     pub(crate) session: &'a Session,
     pub(crate) demand: &'a DemandCurve,
-    /// Its number.
+    /// Its number by the own count, for people: another sidecar's may differ.
     pub(crate) number: u32,
     /// Its id, unlike that of any other attempt.
     pub(crate) id: [u8; 32],
@@ -47,7 +47,8 @@ impl Attempt<'_> {
         let preprocessed = Setup::run(transport, &engine).await?.preprocess(&demand).await?;
         let attempt = ipo_clearing::Attempt {
             session: self.session.id().0,
-            counter: self.number,
+            // The own number is not the others'; the engine's id above tells attempts apart.
+            counter: counter(&self.id),
             patience: self.patience,
         };
         let (outcome, _) = run_online(preprocessed, &attempt, &terms, self.demand).await?;
@@ -107,6 +108,12 @@ impl Attempt<'_> {
             suspects: suspects.iter().filter_map(msp).collect(),
         }
     }
+}
+
+/// A number that all participants of an attempt have, from its id.
+fn counter(id: &[u8; 32]) -> u32 {
+    let [first, second, third, fourth, ..] = *id;
+    u32::from_be_bytes([first, second, third, fourth])
 }
 
 fn clearing_terms(session: &Session) -> ClearingTerms {

@@ -239,19 +239,21 @@ impl Store {
         })
     }
 
-    /// Counts an attempt before it starts. The count never falls.
+    /// Counts an attempt of this sidecar before it starts, and answers its number, from 1.
     ///
     /// # Errors
     /// The database failed.
-    pub fn start_attempt(&self, session: SessionId, attempt: u32) -> Result<(), StoreError> {
+    pub fn start_attempt(&self, session: SessionId) -> Result<u32, StoreError> {
         let write = self.database.begin_write()?;
-        {
+        let number = {
             let mut attempts = write.open_table(ATTEMPTS)?;
             let before = attempts.get(&session.0)?.map_or(0, |count| count.value());
-            attempts.insert(&session.0, before.max(attempt))?;
-        }
+            let number = before.saturating_add(1);
+            attempts.insert(&session.0, number)?;
+            number
+        };
         write.commit()?;
-        Ok(())
+        Ok(number)
     }
 
     /// Keeps why an attempt failed.
@@ -340,15 +342,20 @@ mod tests {
             let store = Store::open(&path).unwrap();
             assert_eq!(store.history(SESSION).unwrap(), History::default());
             assert_eq!(store.join(SESSION, &terms("L"), &request).unwrap(), SESSION);
-            store.start_attempt(SESSION, 3).unwrap();
-            store.start_attempt(SESSION, 2).unwrap();
+            assert_eq!(
+                [
+                    store.start_attempt(SESSION).unwrap(),
+                    store.start_attempt(SESSION).unwrap()
+                ],
+                [1, 2]
+            );
             store.fail(SESSION, &failure).unwrap();
             assert_eq!(store.finish(SESSION, &outcome).unwrap(), outcome);
         }
         let store = Store::open(&path).unwrap();
         assert_eq!(store.joined().unwrap(), [(SESSION, request)]);
         let expected = History {
-            attempts: 3,
+            attempts: 2,
             failure: Some(failure),
             outcome: Some(outcome.clone()),
         };

@@ -25,8 +25,6 @@ use crate::progress::Reporter;
 #[derive(Debug)]
 pub(crate) struct Meeting {
     pub(crate) transport: Arc<StreamTransport>,
-    /// Its number, from 1.
-    pub(crate) attempt: u32,
     /// Its id: unlike that of any other attempt.
     pub(crate) id: [u8; 32],
 }
@@ -129,7 +127,7 @@ impl Place {
         }
     }
 
-    /// Meets all other participants. `next` is the attempt that this sidecar would start next.
+    /// Meets all other participants. `next` is the attempt that this sidecar would start next, by its own count.
     pub(crate) async fn meet(
         &mut self,
         next: u32,
@@ -152,11 +150,11 @@ impl Place {
                 std::cmp::Ordering::Equal => {}
             }
         }
-        let mut announced: Option<(u32, [u8; 32])> = None;
+        let mut announced: Option<[u8; 32]> = None;
         let mut epochs = 0_u64;
         loop {
             if announced.is_none() && met.iter().flatten().count() + 1 == parties {
-                let (attempt, id) = self.agree(next, &nonce, &met);
+                let id = self.agree(&nonce, &met);
                 if has_outcome && met.iter().flatten().all(|peer| peer.hello.has_outcome) {
                     return Err(MeetingError::NobodyNeedsIt);
                 }
@@ -170,7 +168,7 @@ impl Place {
                     )
                     .await;
                 }
-                announced = Some((attempt, id));
+                announced = Some(id);
             }
             let is_awaited = |peer: &Option<Met>| match peer {
                 None => true,
@@ -179,8 +177,8 @@ impl Place {
             let awaited =
                 (0..parties).filter(|&party| party != self.me && met.get(party).is_some_and(is_awaited));
             let awaited: Vec<String> = awaited.map(|party| self.msp(party)).collect();
-            if let Some((attempt, id)) = announced.filter(|_| awaited.is_empty()) {
-                return self.conclude(attempt, id, met);
+            if let Some(id) = announced.filter(|_| awaited.is_empty()) {
+                return self.conclude(id, met);
             }
             reporter.waiting_for(awaited);
 
@@ -251,6 +249,8 @@ impl Place {
                 }
                 continue;
             }
+            let peer = self.msp(party);
+            tracing::debug!(session = %self.session.id(), peer, attempt = hello.attempt, "a participant greets");
             epochs += 1;
             let Link {
                 outbound,
@@ -270,7 +270,7 @@ impl Place {
         }
     }
 
-    fn conclude(&self, attempt: u32, id: [u8; 32], met: Vec<Option<Met>>) -> Result<Meeting, MeetingError> {
+    fn conclude(&self, id: [u8; 32], met: Vec<Option<Met>>) -> Result<Meeting, MeetingError> {
         let mut links = Vec::with_capacity(met.len());
         for (party, peer) in met.into_iter().enumerate() {
             links.push(match peer {
@@ -294,28 +294,22 @@ impl Place {
         }
         Ok(Meeting {
             transport: Arc::new(StreamTransport::new(self.me, links)),
-            attempt,
             id,
         })
     }
 
-    /// The attempt's number and id, from everybody's greetings.
-    fn agree(&self, next: u32, nonce: &[u8; 32], met: &[Option<Met>]) -> (u32, [u8; 32]) {
-        let attempt = met
-            .iter()
-            .flatten()
-            .map(|peer| peer.hello.attempt)
-            .fold(next, u32::max);
+    /// The attempt's id, from everybody's nonces. No count of attempts enters it: each sidecar has its own, and nobody
+    /// can move another's.
+    fn agree(&self, nonce: &[u8; 32], met: &[Option<Met>]) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"ipo sidecar attempt");
         hash.update(PROTOCOL_VERSION.to_be_bytes());
         hash.update(self.session.id().0);
-        hash.update(attempt.to_be_bytes());
         for peer in met {
             // Checked to be 32 bytes long; the own place is the empty one.
             hash.update(peer.as_ref().map_or(nonce.as_slice(), |peer| &peer.hello.nonce));
         }
-        (attempt, hash.finalize().into())
+        hash.finalize().into()
     }
 
     fn greeting(&self, attempt: u32, nonce: [u8; 32], has_outcome: bool) -> wire::Hello {
@@ -341,9 +335,8 @@ impl Place {
         }
     }
 
-    /// Whether a greeting is for this session, from that participant, and has not used up its attempts.
+    /// Whether a greeting is for this session and from that participant.
     fn check(&self, party: usize, hello: &wire::Hello) -> Result<(), String> {
-        let max = self.limits.max;
         if hello.protocol_version != u32::from(PROTOCOL_VERSION) {
             return Err(format!("its protocol_version is {}", hello.protocol_version));
         }
@@ -357,12 +350,6 @@ impl Place {
             return Err(format!(
                 "its nonce is {} bytes long, allowed are 32",
                 hello.nonce.len()
-            ));
-        }
-        if !(1..=max).contains(&hello.attempt) {
-            return Err(format!(
-                "it would start attempt {}, allowed is 1 to {max}",
-                hello.attempt
             ));
         }
         Ok(())

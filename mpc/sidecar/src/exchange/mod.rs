@@ -1,10 +1,10 @@
 //! The sidecars among themselves.
 //!
-//! For every attempt each two sidecars have one stream under mutual TLS. Both say `Hello`: the session, the attempt
-//! that they would start next, a nonce. Once a sidecar has everybody's, it knows the attempt's number (the highest)
-//! and its id (a hash over the session, the number and all nonces) and says `Ready` with that id; once it has
-//! everybody's `Ready` with the same id, the streams are the engine's transport. A stream that breaks before
-//! then is made anew; one that breaks later ends the attempt.
+//! For every attempt each two sidecars have one stream under mutual TLS. Both say `Hello`: the session, a nonce, and for
+//! people the attempt that they would start next by their own count. Once a sidecar has everybody's, it knows the
+//! attempt's id (a hash over the session and all nonces) and says `Ready` with that id; once it has everybody's `Ready`
+//! with the same id, the streams are the engine's transport. A stream that breaks before then is made anew; one that
+//! breaks later ends the attempt.
 //!
 //! | module | what lives there |
 //! |---|---|

@@ -142,7 +142,9 @@ async fn one_killed_in_the_middle_of_a_run_comes_back_and_all_have_the_outcome()
     for index in 0..3 {
         let mut client = network.client(index).await;
         assert_eq!(client.outcome().await, expected);
-        assert!(client.status().await.attempts >= 2);
+        // The one that was killed may not have begun when the first said that it runs.
+        let attempts = if index == 1 { 1 } else { 2 };
+        assert!(client.status().await.attempts >= attempts);
     }
     for process in &processes {
         assert!(process.peak_memory() < 100, "{} MiB", process.peak_memory());
