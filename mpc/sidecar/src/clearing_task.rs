@@ -13,9 +13,13 @@ use tracing::{error, info, warn};
 use crate::computation::Attempt;
 use crate::config::AttemptsConfig;
 use crate::exchange::{Meeting, MeetingError, Place};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Standing};
 use crate::progress::Reporter;
-use crate::store::{Failure, Store, StoreError};
+use crate::store::{Count, Failure, Finish, Store, StoreError};
+
+/// Attempts that a sidecar starts with the outcome known, for participants that lost theirs. Few, as for all it can tell
+/// such a participant has its outcome and wants to see what another input does.
+const RERUNS: u32 = 2;
 
 /// How long a sidecar with the outcome waits for the others before it goes its way again.
 const VISIT: Duration = Duration::from_secs(60);
@@ -36,13 +40,16 @@ pub(crate) struct ClearingTask {
 }
 
 impl ClearingTask {
-    /// Runs until the sidecar stops, or no attempt is left.
+    /// Runs until the sidecar stops, or may start no attempt any more.
     pub(crate) async fn run(mut self) {
         let mut failures = 0;
-        while self.reporter.attempts() < self.limits.max {
+        let reason = loop {
+            if let Some(reason) = self.bar() {
+                break reason;
+            }
             let Some(meeting) = self.meet().await else { return };
-            let number = match self.count().await {
-                Ok(number) => number,
+            let count = match self.count().await {
+                Ok(count) => count,
                 Err(error) => {
                     error!(session = %self.session.id(), %error, "an attempt cannot be counted, so it is not started");
                     self.reporter.hindered(&error.to_string());
@@ -51,7 +58,7 @@ impl ClearingTask {
                     continue;
                 }
             };
-            match self.attempt(number, meeting).await {
+            match self.attempt(count, meeting).await {
                 Ok(()) => failures = 0,
                 Err(failure) => {
                     failures += 1;
@@ -59,12 +66,26 @@ impl ClearingTask {
                     sleep(self.limits.pause(failures)).await;
                 }
             }
-        }
-        // Whoever comes from here on is told that this sidecar is busy.
+        };
+        // Whoever comes from here on is told so.
+        self.reporter.ended();
         drop(self.place);
-        self.reporter.failed();
-        self.reporter.idle(true);
-        warn!(session = %self.session.id(), attempts = self.reporter.attempts(), "no attempt is left");
+        let attempts = self.reporter.count().attempts;
+        warn!(session = %self.session.id(), attempts, reason, "the session takes part in no further attempt");
+    }
+
+    /// Why no attempt may start any more.
+    fn bar(&self) -> Option<&'static str> {
+        let Count { attempts, reruns } = self.reporter.count();
+        if self.reporter.is_contradicted() {
+            Some("an attempt had another outcome than the one that is kept")
+        } else if attempts >= self.limits.max {
+            Some("attempts.max attempts were started")
+        } else if self.reporter.outcome().is_some() && reruns >= RERUNS {
+            Some("the outcome is there, and was computed again for others as often as allowed")
+        } else {
+            None
+        }
     }
 
     /// Meets the others; none if the sidecar stops.
@@ -78,7 +99,7 @@ impl ClearingTask {
                 self.reporter.idle(false);
                 info!(session = %self.session.id(), "a participant lacks the outcome");
             }
-            let next = self.reporter.attempts() + 1;
+            let next = self.reporter.count().attempts + 1;
             let meeting = self.place.meet(next, has_outcome, &self.reporter);
             let met = if has_outcome {
                 let Ok(met) = timeout(VISIT, meeting).await else {
@@ -102,9 +123,10 @@ impl ClearingTask {
         }
     }
 
-    async fn attempt(&self, number: u32, meeting: Meeting) -> Result<(), Failure> {
+    async fn attempt(&self, count: Count, meeting: Meeting) -> Result<(), Failure> {
+        let number = count.attempts;
         let Meeting { transport, id } = meeting;
-        self.reporter.running(number);
+        self.reporter.running(count);
         let shared = hex::encode(id);
         info!(session = %self.session.id(), attempt = number, id = shared, "an attempt starts");
         let started = Instant::now();
@@ -117,13 +139,15 @@ impl ClearingTask {
         };
         let result = attempt.run(transport.clone()).await;
         let took = started.elapsed();
-        self.metrics
-            .attempt_ended(result.is_ok(), took, transport.traffic());
+        // Done here, it may not be at the others yet.
+        let limit = if result.is_ok() { FAREWELL } else { NOTICE };
         let result = match result {
-            Ok(outcome) => self.keep_outcome(outcome).await,
+            Ok(outcome) => self.keep_outcome(number, outcome).await,
             Err(failure) => Err(failure),
         };
-        let (limit, seconds) = (if result.is_ok() { FAREWELL } else { NOTICE }, took.as_secs_f64());
+        self.metrics
+            .attempt_ended(result.is_ok(), took, transport.traffic());
+        let seconds = took.as_secs_f64();
         tokio::spawn(async move { transport.finish(limit).await });
         match &result {
             Ok(()) => info!(session = %self.session.id(), attempt = number, seconds, "an attempt is done"),
@@ -135,23 +159,36 @@ impl ClearingTask {
         result
     }
 
-    /// The outcome is on disk before anybody is told.
-    async fn keep_outcome(&self, outcome: wire::Outcome) -> Result<(), Failure> {
-        let (store, session, found) = (self.store.clone(), self.session.id(), outcome.clone());
-        let kept = blocking(move || store.finish(session, &found))
+    /// The outcome is on disk before anybody is told. One that differs from the outcome kept before is a failed check: the
+    /// same inputs have one outcome.
+    async fn keep_outcome(&self, number: u32, outcome: wire::Outcome) -> Result<(), Failure> {
+        let id = self.session.id();
+        let contradiction = Failure {
+            reason: format!(
+                "attempt {number}: it had another outcome than the one that is kept, so another input was entered or a \
+                 program is at fault; this sidecar takes part in no further attempt"
+            ),
+            suspects: Vec::new(),
+        };
+        let (store, found, otherwise) = (self.store.clone(), outcome.clone(), contradiction.clone());
+        let finish = blocking(move || store.finish(id, &found, &otherwise))
             .await
             .map_err(|error| Failure {
                 reason: error.to_string(),
                 suspects: Vec::new(),
             })?;
-        if kept != outcome {
-            let session = self.session.id();
-            error!(%session, ?kept, ?outcome, "a later attempt had another outcome; the first stays");
+        match finish {
+            Finish::Kept => self.metrics.session_changed(Standing::Pending, Standing::Known),
+            Finish::Confirmed => {}
+            Finish::Contradicted => {
+                error!(session = %id, attempt = number, kept = ?self.reporter.outcome(), found = ?outcome, "the outcomes differ");
+                self.metrics
+                    .session_changed(Standing::Known, Standing::Contradicted);
+                self.reporter.contradicted();
+                return Err(contradiction);
+            }
         }
-        if self.reporter.outcome().is_none() {
-            self.metrics.outcome_known();
-        }
-        self.reporter.done(kept);
+        self.reporter.done(outcome);
         Ok(())
     }
 
@@ -163,8 +200,8 @@ impl ClearingTask {
         self.reporter.attempt_failed(failure);
     }
 
-    /// Counts an attempt on disk before it starts; its number.
-    async fn count(&self) -> Result<u32, StoreError> {
+    /// Counts an attempt on disk before it starts.
+    async fn count(&self) -> Result<Count, StoreError> {
         let (store, session) = (self.store.clone(), self.session.id());
         blocking(move || store.start_attempt(session)).await
     }

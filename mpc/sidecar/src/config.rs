@@ -77,8 +77,12 @@ pub struct OperationsConfig {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttemptsConfig {
-    /// Attempts that a session may use up, 1 to 1000. A peer that misbehaves can use them up, and each lets it guess
-    /// once with a chance of 2^-40.
+    /// Attempts of a session that this sidecar may start, 1 to 32. Nothing binds what a participant enters to its orders on
+    /// the ledger yet: in each attempt, one that deviates can evaluate the auction once on a curve of its choice, learn
+    /// from it about the others' demands, and break the attempt off. (It may also guess in each, with a chance of 2^-40,
+    /// what a check would find.) So there should be few; but attempts that fail honestly, as when a sidecar is stopped in
+    /// the middle of one, use them up as well. Once they are used up, a larger number and a restart allow more: ask first
+    /// who made them fail. With the outcome known, no more than two are started for participants that lost theirs.
     pub max: u32,
     /// Milliseconds before the second attempt, and between two tries to reach a peer; doubled each time.
     pub retry_after_ms: u64,
@@ -91,7 +95,7 @@ pub struct AttemptsConfig {
 impl Default for AttemptsConfig {
     fn default() -> Self {
         Self {
-            max: 20,
+            max: 5,
             retry_after_ms: 250,
             retry_at_most_ms: 5000,
             message_timeout_seconds: 30,
@@ -210,8 +214,8 @@ impl Config {
             );
         }
         let attempts = &self.attempts;
-        if !(1..=1000).contains(&attempts.max) {
-            return refuse("attempts.max", attempts.max.to_string(), "1 to 1000");
+        if !(1..=32).contains(&attempts.max) {
+            return refuse("attempts.max", attempts.max.to_string(), "1 to 32");
         }
         if attempts.retry_after_ms == 0 {
             return refuse("attempts.retry_after_ms", "0".to_owned(), "1 or more");
@@ -283,6 +287,7 @@ mod tests {
         let config = read(GOOD).unwrap();
         assert_eq!((config.msp.as_str(), config.attempts.max), ("BrokerAMSP", 7));
         assert_eq!(config.attempts.message_timeout(), Duration::from_secs(30));
+        assert_eq!(read(&GOOD.replace("max = 7", "")).unwrap().attempts.max, 5);
         assert_eq!(config.storage, Path::new("data"));
         assert_eq!(config.peers.key, Path::new("/etc/key.pem"));
         assert!(config.peers.cert.ends_with("tls/cert.pem") && config.peers.cert.is_absolute());
@@ -300,7 +305,7 @@ mod tests {
             ("127.0.0.1:7060", "localhost", "listen"),
             ("{ USBankMSP = \"tls/bank.pem\" }", "{}", "peers.ca is empty"),
             ("max = 7", "max = 0", "attempts.max is 0"),
-            ("max = 7", "max = 1001", "attempts.max is 1001"),
+            ("max = 7", "max = 33", "attempts.max is 33, allowed is 1 to 32"),
             ("max = 7", "retry_after_ms = 0", "attempts.retry_after_ms is 0"),
             (
                 "max = 7",

@@ -48,7 +48,8 @@ const EXAMPLE: &str = r#"Configuration, paths relative to the file:
   listen = "127.0.0.1:9464"
 
   [attempts]                     # these are the defaults
-  max = 20                       # attempts a session may use up
+  max = 5                        # attempts of a session, 1 to 32: each lets a deviating participant
+                                 # see what one input of its choice would do, so allow few
   retry_after_ms = 250           # pause before a retry, doubled each time
   retry_at_most_ms = 5000        # up to this
   message_timeout_seconds = 30   # how long a running clearing waits for any one message"#;

@@ -18,7 +18,7 @@ pub(crate) struct Metrics {
     attempts: Family<ResultLabel, Counter>,
     seconds: Histogram,
     bytes: Family<DirectionLabel, Counter>,
-    /// Sessions joined, by whether they have an outcome.
+    /// Sessions joined, by how their outcome stands.
     sessions: Family<SessionLabel, Gauge>,
 }
 
@@ -35,6 +35,29 @@ struct DirectionLabel {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SessionLabel {
     outcome: &'static str,
+}
+
+/// How the outcome of a joined session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Pending,
+    Known,
+    /// Known, and a later attempt had another: somebody has to look.
+    Contradicted,
+}
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Pending, Self::Known, Self::Contradicted];
+
+    fn label(self) -> SessionLabel {
+        SessionLabel {
+            outcome: match self {
+                Self::Pending => "pending",
+                Self::Known => "known",
+                Self::Contradicted => "contradicted",
+            },
+        }
+    }
 }
 
 impl Metrics {
@@ -59,7 +82,7 @@ impl Metrics {
         );
         registry.register(
             "sessions",
-            "Sessions joined, with and without an outcome",
+            "Sessions joined, by how their outcome stands",
             sessions.clone(),
         );
         let metrics = Self {
@@ -73,8 +96,8 @@ impl Metrics {
         for result in ["done", "failed"] {
             drop(metrics.attempts.get_or_create(&ResultLabel { result }));
         }
-        for outcome in ["known", "pending"] {
-            drop(metrics.sessions.get_or_create(&SessionLabel { outcome }));
+        for standing in Standing::ALL {
+            drop(metrics.sessions.get_or_create(&standing.label()));
         }
         metrics
     }
@@ -93,18 +116,13 @@ impl Metrics {
             .inc_by(traffic.1);
     }
 
-    pub(crate) fn session_joined(&self, has_outcome: bool) {
-        self.session(has_outcome).inc();
+    pub(crate) fn session_joined(&self, standing: Standing) {
+        self.sessions.get_or_create(&standing.label()).inc();
     }
 
-    pub(crate) fn outcome_known(&self) {
-        self.session(false).dec();
-        self.session(true).inc();
-    }
-
-    fn session(&self, has_outcome: bool) -> Gauge {
-        let outcome = if has_outcome { "known" } else { "pending" };
-        self.sessions.get_or_create(&SessionLabel { outcome }).clone()
+    pub(crate) fn session_changed(&self, from: Standing, to: Standing) {
+        self.sessions.get_or_create(&from.label()).dec();
+        self.sessions.get_or_create(&to.label()).inc();
     }
 
     /// All metrics in the OpenMetrics text format.
@@ -127,11 +145,13 @@ mod tests {
     #[test]
     fn series_and_their_values() {
         let metrics = Metrics::new();
-        metrics.session_joined(false);
-        metrics.session_joined(true);
+        metrics.session_joined(Standing::Pending);
+        metrics.session_joined(Standing::Known);
+        metrics.session_joined(Standing::Known);
         metrics.attempt_ended(false, Duration::from_millis(70), (10, 20));
         metrics.attempt_ended(true, Duration::from_millis(70), (1, 2));
-        metrics.outcome_known();
+        metrics.session_changed(Standing::Pending, Standing::Known);
+        metrics.session_changed(Standing::Known, Standing::Contradicted);
         let text = metrics.text();
         for line in [
             "mpc_sidecar_attempts_total{result=\"failed\"} 1",
@@ -141,6 +161,7 @@ mod tests {
             "mpc_sidecar_peer_bytes_total{direction=\"received\"} 22",
             "mpc_sidecar_sessions{outcome=\"known\"} 2",
             "mpc_sidecar_sessions{outcome=\"pending\"} 0",
+            "mpc_sidecar_sessions{outcome=\"contradicted\"} 1",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fabric_protos::ipo::sidecar::v1 as wire;
 use tokio::sync::watch;
 
-use crate::store::{Failure, History};
+use crate::store::{Count, Failure, History};
 
 /// How far a session is.
 #[derive(Debug, Clone)]
@@ -15,10 +15,12 @@ pub(crate) struct Progress {
     waiting_for: Vec<String>,
     /// Why participants of `waiting_for` cannot be met, by MSP id.
     troubles: BTreeMap<String, String>,
-    attempts: u32,
+    count: Count,
     failure: Failure,
     outcome: Option<wire::Outcome>,
+    is_contradicted: bool,
     idle: bool,
+    ended: bool,
 }
 
 impl Progress {
@@ -51,10 +53,12 @@ impl Reporter {
             state,
             waiting_for: Vec::new(),
             troubles: BTreeMap::new(),
-            attempts: history.attempts,
+            count: history.count,
             failure: history.failure.unwrap_or_default(),
             outcome: history.outcome,
+            is_contradicted: history.is_contradicted,
             idle: false,
+            ended: false,
         };
         Self {
             progress: Arc::new(watch::channel(progress).0),
@@ -62,29 +66,26 @@ impl Reporter {
         }
     }
 
-    /// What the chaincode is told.
+    /// What the chaincode is told. With the outcome known, whom another attempt waits for is no concern of its users; an
+    /// attempt that failed or had another outcome since then is.
     pub(crate) fn status(&self) -> wire::StatusResponse {
         let progress = self.progress.borrow();
-        let told = progress.outcome.is_none();
+        let is_pending = progress.outcome.is_none();
         wire::StatusResponse {
             state: progress.state.into(),
-            waiting_for: if told {
+            waiting_for: if is_pending {
                 progress.waiting_for.clone()
             } else {
                 Vec::new()
             },
-            attempts: progress.attempts,
+            attempts: progress.count.attempts,
             max_attempts: self.max_attempts,
-            last_error: if told {
+            last_error: if is_pending {
                 progress.last_error()
             } else {
-                String::new()
+                progress.failure.reason.clone()
             },
-            suspects: if told {
-                progress.failure.suspects.clone()
-            } else {
-                Vec::new()
-            },
+            suspects: progress.failure.suspects.clone(),
         }
     }
 
@@ -98,9 +99,19 @@ impl Reporter {
         self.progress.borrow().idle
     }
 
+    /// Whether the session takes part in no further attempt.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.progress.borrow().ended
+    }
+
+    /// Whether a later attempt had another outcome than the one that is kept.
+    pub(crate) fn is_contradicted(&self) -> bool {
+        self.progress.borrow().is_contradicted
+    }
+
     /// Attempts started.
-    pub(crate) fn attempts(&self) -> u32 {
-        self.progress.borrow().attempts
+    pub(crate) fn count(&self) -> Count {
+        self.progress.borrow().count
     }
 
     /// The session meets the participants but for these.
@@ -118,9 +129,12 @@ impl Reporter {
         self.change(|progress| drop(progress.troubles.insert(msp.to_owned(), reason.to_owned())));
     }
 
-    /// Something that is nobody's fault holds the session up.
+    /// Something that is nobody's fault holds the session up. If it holds up another attempt for others, that is not told.
     pub(crate) fn hindered(&self, reason: &str) {
         self.change(|progress| {
+            if progress.outcome.is_some() {
+                return;
+            }
             progress.failure = Failure {
                 reason: reason.to_owned(),
                 suspects: Vec::new(),
@@ -129,12 +143,12 @@ impl Reporter {
     }
 
     /// An attempt runs.
-    pub(crate) fn running(&self, attempt: u32) {
+    pub(crate) fn running(&self, count: Count) {
         self.change(|progress| {
             progress.state = wire::State::Running;
             progress.waiting_for.clear();
             progress.troubles.clear();
-            progress.attempts = attempt;
+            progress.count = count;
         });
     }
 
@@ -146,17 +160,26 @@ impl Reporter {
         });
     }
 
-    /// The last attempt allowed failed.
-    pub(crate) fn failed(&self) {
+    /// The session takes part in no further attempt. It has failed, unless the outcome is there.
+    pub(crate) fn ended(&self) {
         self.change(|progress| {
+            progress.ended = true;
             progress.state = wire::State::Failed;
             progress.waiting_for.clear();
         });
     }
 
-    /// The outcome is kept.
+    /// The outcome is kept, or was found again.
     pub(crate) fn done(&self, outcome: wire::Outcome) {
-        self.change(|progress| progress.outcome = Some(outcome));
+        self.change(|progress| {
+            progress.outcome = Some(outcome);
+            progress.failure = Failure::default();
+        });
+    }
+
+    /// A later attempt had another outcome than the one that is kept.
+    pub(crate) fn contradicted(&self) {
+        self.change(|progress| progress.is_contradicted = true);
     }
 
     /// The session is done, and takes part in no attempt (or does again).
@@ -182,6 +205,10 @@ mod tests {
     #[test]
     fn what_is_told() {
         let reporter = Reporter::new(History::default(), 9);
+        let second = Count {
+            attempts: 2,
+            reruns: 0,
+        };
         reporter.waiting_for(vec!["BMSP".to_owned(), "CMSP".to_owned()]);
         reporter.trouble("CMSP", "not joined");
         reporter.trouble("BMSP", "no route");
@@ -193,7 +220,7 @@ mod tests {
         reporter.waiting_for(vec!["CMSP".to_owned()]);
         assert_eq!(reporter.status().last_error, "CMSP: not joined");
 
-        reporter.running(2);
+        reporter.running(second);
         let status = reporter.status();
         assert_eq!((status.state(), status.attempts), (wire::State::Running, 2));
         assert!(status.waiting_for.is_empty() && status.last_error.is_empty());
@@ -209,7 +236,8 @@ mod tests {
             (status.suspects, status.last_error.as_str()),
             (vec!["CMSP".to_owned()], "check failed; BMSP: gone")
         );
-        reporter.failed();
+        reporter.ended();
+        assert!(reporter.has_ended());
         assert_eq!(reporter.status().state(), wire::State::Failed);
     }
 
@@ -220,18 +248,52 @@ mod tests {
             ..wire::Outcome::default()
         };
         let history = History {
-            attempts: 1,
-            failure: None,
+            count: Count {
+                attempts: 1,
+                reruns: 0,
+            },
             outcome: Some(outcome.clone()),
+            ..History::default()
         };
         let reporter = Reporter::new(history, 9);
         // Another participant needs it, and the session runs once more.
         reporter.waiting_for(vec!["BMSP".to_owned()]);
         reporter.trouble("BMSP", "connection refused");
-        reporter.running(2);
+        reporter.hindered("BMSP left");
+        let status = reporter.status();
+        assert!(status.waiting_for.is_empty() && status.last_error.is_empty());
+        reporter.running(Count {
+            attempts: 2,
+            reruns: 1,
+        });
         let status = reporter.status();
         assert_eq!((status.state(), status.attempts), (wire::State::Done, 2));
         assert!(status.waiting_for.is_empty() && status.last_error.is_empty());
+        assert_eq!(reporter.outcome(), Some(outcome.clone()));
+
+        // That attempt fails, which is told; one after it succeeds, or has another outcome.
+        let failure = Failure {
+            reason: "check failed".to_owned(),
+            suspects: vec!["CMSP".to_owned()],
+        };
+        reporter.attempt_failed(failure.clone());
+        let status = reporter.status();
+        assert_eq!(
+            (status.state(), status.last_error.as_str()),
+            (wire::State::Done, "check failed")
+        );
+        assert_eq!(status.suspects, ["CMSP"]);
+        reporter.done(outcome.clone());
+        assert_eq!(reporter.status().last_error, "");
+        reporter.contradicted();
+        reporter.attempt_failed(failure);
+        reporter.ended();
+        let status = reporter.status();
+        assert_eq!(
+            (status.state(), status.last_error.as_str()),
+            (wire::State::Done, "check failed")
+        );
+        assert!(reporter.is_contradicted() && reporter.has_ended());
         assert_eq!(reporter.outcome(), Some(outcome));
     }
 }

@@ -13,7 +13,7 @@ use crate::clearing_task::ClearingTask;
 use crate::config::AttemptsConfig;
 use crate::exchange::{Arrival, Dialler, Place};
 use crate::join::Joined;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Standing};
 use crate::progress::Reporter;
 use crate::store::{History, Store};
 
@@ -61,6 +61,11 @@ impl Handle {
 
     pub(crate) fn is_idle(&self) -> bool {
         self.reporter.is_idle()
+    }
+
+    /// Whether the session takes part in no further attempt.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.reporter.has_ended()
     }
 
     /// Tells the session's task that somebody came; false if it is busy or has ended.
@@ -114,7 +119,11 @@ impl Sessions {
         if let Some(handle) = handles.get(&session.id()) {
             return handle.clone();
         }
-        self.metrics.session_joined(history.outcome.is_some());
+        self.metrics.session_joined(match &history.outcome {
+            None => Standing::Pending,
+            Some(_) if history.is_contradicted => Standing::Contradicted,
+            Some(_) => Standing::Known,
+        });
         let session = Arc::new(session);
         let reporter = Reporter::new(history, self.limits.max);
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);

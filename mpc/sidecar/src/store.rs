@@ -1,5 +1,5 @@
 //! What survives a restart: joined sessions with the own orders' openings, the number of attempts, the last failure, the
-//! outcome. Every change is on disk before its function returns.
+//! outcome, and whether a later attempt contradicted it. Every change is on disk before its function returns.
 //!
 //! The file holds the organisation's orders in the clear; it is readable by its owner alone. No secret of a run is ever
 //! written.
@@ -23,10 +23,14 @@ const JOINED: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("join
 const LISTINGS: TableDefinition<'_, (&str, &str, &str), &[u8; 32]> = TableDefinition::new("listings");
 /// Attempts started.
 const ATTEMPTS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("attempts");
+/// Those of them that were started with an outcome on disk.
+const RERUNS: TableDefinition<'_, &[u8; 32], u32> = TableDefinition::new("reruns");
 /// Why the last attempt failed, as a `Failure`.
 const FAILURES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("failures");
 /// Outcomes.
 const OUTCOMES: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("outcomes");
+/// Sessions of which a later attempt had another outcome than the one that is kept.
+const CONTRADICTED: TableDefinition<'_, &[u8; 32], ()> = TableDefinition::new("contradicted");
 
 /// Memory for the database's pages: sessions are few and small.
 const CACHE: usize = 4 << 20;
@@ -73,15 +77,37 @@ pub struct Failure {
     pub suspects: Vec<String>,
 }
 
+/// How often this sidecar has started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Attempts started.
+    pub attempts: u32,
+    /// Those of them that were started with the outcome known, for others.
+    pub reruns: u32,
+}
+
 /// Everything that is kept of a session, but the openings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     /// Attempts started.
-    pub attempts: u32,
-    /// The last failure.
+    pub count: Count,
+    /// The last failure: of an attempt since the outcome, if there is one.
     pub failure: Option<Failure>,
     /// The outcome.
     pub outcome: Option<wire::Outcome>,
+    /// A later attempt had another outcome.
+    pub is_contradicted: bool,
+}
+
+/// What an attempt's outcome is to the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The first, and now on disk.
+    Kept,
+    /// The one that was kept before.
+    Confirmed,
+    /// Another than the one that was kept before, which stays.
+    Contradicted,
 }
 
 macro_rules! database_errors {
@@ -143,6 +169,8 @@ impl Store {
         write.open_table(ATTEMPTS)?;
         write.open_table(FAILURES)?;
         write.open_table(OUTCOMES)?;
+        write.open_table(RERUNS)?;
+        write.open_table(CONTRADICTED)?;
         write.commit()?;
         Ok(())
     }
@@ -203,10 +231,15 @@ impl Store {
     /// The database failed or is damaged.
     pub fn history(&self, session: SessionId) -> Result<History, StoreError> {
         let read = self.database.begin_read()?;
-        let attempts = read
-            .open_table(ATTEMPTS)?
-            .get(&session.0)?
-            .map_or(0, |count| count.value());
+        let count = |table| -> Result<u32, StoreError> {
+            let kept = read.open_table(table)?.get(&session.0)?;
+            Ok(kept.map_or(0, |count| count.value()))
+        };
+        let count = Count {
+            attempts: count(ATTEMPTS)?,
+            reruns: count(RERUNS)?,
+        };
+        let is_contradicted = read.open_table(CONTRADICTED)?.get(&session.0)?.is_some();
         let outcome = read
             .open_table(OUTCOMES)?
             .get(&session.0)?
@@ -233,27 +266,36 @@ impl Store {
                 suspects: told.suspects,
             });
         Ok(History {
-            attempts,
+            count,
             failure,
             outcome,
+            is_contradicted,
         })
     }
 
-    /// Counts an attempt of this sidecar before it starts, and answers its number, from 1.
+    /// Counts an attempt of this sidecar before it starts.
     ///
     /// # Errors
     /// The database failed.
-    pub fn start_attempt(&self, session: SessionId) -> Result<u32, StoreError> {
+    pub fn start_attempt(&self, session: SessionId) -> Result<Count, StoreError> {
         let write = self.database.begin_write()?;
-        let number = {
+        let count = {
             let mut attempts = write.open_table(ATTEMPTS)?;
             let before = attempts.get(&session.0)?.map_or(0, |count| count.value());
-            let number = before.saturating_add(1);
-            attempts.insert(&session.0, number)?;
-            number
+            let count = before.saturating_add(1);
+            attempts.insert(&session.0, count)?;
+            let is_rerun = write.open_table(OUTCOMES)?.get(&session.0)?.is_some();
+            let mut reruns = write.open_table(RERUNS)?;
+            let before = reruns.get(&session.0)?.map_or(0, |count| count.value());
+            let rerun = before.saturating_add(is_rerun.into());
+            reruns.insert(&session.0, rerun)?;
+            Count {
+                attempts: count,
+                reruns: rerun,
+            }
         };
         write.commit()?;
-        Ok(number)
+        Ok(count)
     }
 
     /// Keeps why an attempt failed.
@@ -261,42 +303,65 @@ impl Store {
     /// # Errors
     /// The database failed.
     pub fn fail(&self, session: SessionId, failure: &Failure) -> Result<(), StoreError> {
-        let told = wire::StatusResponse {
-            last_error: failure.reason.clone(),
-            suspects: failure.suspects.clone(),
-            ..wire::StatusResponse::default()
-        };
         let write = self.database.begin_write()?;
         write
             .open_table(FAILURES)?
-            .insert(&session.0, told.encode_to_vec().as_slice())?;
+            .insert(&session.0, told(failure).as_slice())?;
         write.commit()?;
         Ok(())
     }
 
-    /// Keeps the outcome, unless there is one; answers the one that is kept.
+    /// Keeps the outcome of an attempt, unless there is one. If there is and it is another, that one stays, the session is
+    /// contradicted for good, and `contradiction` is kept as its failure; else no failure is left.
     ///
     /// # Errors
     /// The database failed or is damaged.
-    pub fn finish(&self, session: SessionId, outcome: &wire::Outcome) -> Result<wire::Outcome, StoreError> {
+    pub fn finish(
+        &self,
+        session: SessionId,
+        outcome: &wire::Outcome,
+        contradiction: &Failure,
+    ) -> Result<Finish, StoreError> {
         let write = self.database.begin_write()?;
-        {
+        let finish = {
             let mut outcomes = write.open_table(OUTCOMES)?;
             let kept = outcomes
                 .get(&session.0)?
-                .map(|record| wire::Outcome::decode(record.value()));
-            if let Some(kept) = kept {
-                return kept.map_err(|source| StoreError::Damaged {
+                .map(|record| wire::Outcome::decode(record.value()))
+                .transpose()
+                .map_err(|source| StoreError::Damaged {
                     table: "outcome",
                     session,
                     source,
-                });
+                })?;
+            let finish = match kept {
+                None => Finish::Kept,
+                Some(kept) if &kept == outcome => Finish::Confirmed,
+                Some(_) => Finish::Contradicted,
+            };
+            let mut failures = write.open_table(FAILURES)?;
+            if finish == Finish::Contradicted {
+                write.open_table(CONTRADICTED)?.insert(&session.0, ())?;
+                failures.insert(&session.0, told(contradiction).as_slice())?;
+            } else {
+                outcomes.insert(&session.0, outcome.encode_to_vec().as_slice())?;
+                failures.remove(&session.0)?;
             }
-            outcomes.insert(&session.0, outcome.encode_to_vec().as_slice())?;
-        }
+            finish
+        };
         write.commit()?;
-        Ok(outcome.clone())
+        Ok(finish)
     }
+}
+
+/// A failure in the form in which it is told.
+fn told(failure: &Failure) -> Vec<u8> {
+    wire::StatusResponse {
+        last_error: failure.reason.clone(),
+        suspects: failure.suspects.clone(),
+        ..wire::StatusResponse::default()
+    }
+    .encode_to_vec()
 }
 
 #[cfg(test)]
@@ -338,33 +403,53 @@ mod tests {
             sold: 5,
             ..wire::Outcome::default()
         };
-        {
-            let store = Store::open(&path).unwrap();
-            assert_eq!(store.history(SESSION).unwrap(), History::default());
-            assert_eq!(store.join(SESSION, &terms("L"), &request).unwrap(), SESSION);
-            assert_eq!(
-                [
-                    store.start_attempt(SESSION).unwrap(),
-                    store.start_attempt(SESSION).unwrap()
-                ],
-                [1, 2]
-            );
-            store.fail(SESSION, &failure).unwrap();
-            assert_eq!(store.finish(SESSION, &outcome).unwrap(), outcome);
-        }
-        let store = Store::open(&path).unwrap();
-        assert_eq!(store.joined().unwrap(), [(SESSION, request)]);
-        let expected = History {
-            attempts: 2,
-            failure: Some(failure),
-            outcome: Some(outcome.clone()),
-        };
-        assert_eq!(store.history(SESSION).unwrap(), expected);
         let other = wire::Outcome {
             sold: 6,
             ..wire::Outcome::default()
         };
-        assert_eq!(store.finish(SESSION, &other).unwrap(), outcome);
+        let contradiction = Failure {
+            reason: "another outcome".to_owned(),
+            suspects: Vec::new(),
+        };
+        let again = || Store::open(&path).unwrap();
+        let count = |attempts, reruns| Count { attempts, reruns };
+
+        let store = again();
+        assert_eq!(store.history(SESSION).unwrap(), History::default());
+        assert_eq!(store.join(SESSION, &terms("L"), &request).unwrap(), SESSION);
+        assert_eq!(store.start_attempt(SESSION).unwrap(), count(1, 0));
+        assert_eq!(store.start_attempt(SESSION).unwrap(), count(2, 0));
+        store.fail(SESSION, &failure).unwrap();
+        drop(store);
+
+        let store = again();
+        assert_eq!(store.joined().unwrap(), [(SESSION, request)]);
+        let mut expected = History {
+            count: count(2, 0),
+            failure: Some(failure.clone()),
+            ..History::default()
+        };
+        assert_eq!(store.history(SESSION).unwrap(), expected);
+        let finish = |store: &Store, outcome| store.finish(SESSION, outcome, &contradiction).unwrap();
+        assert_eq!(finish(&store, &outcome), Finish::Kept);
+        drop(store);
+
+        // A failure before the outcome is of no interest after it; one since then is.
+        let store = again();
+        (expected.failure, expected.outcome) = (None, Some(outcome.clone()));
+        assert_eq!(store.history(SESSION).unwrap(), expected);
+        assert_eq!(store.start_attempt(SESSION).unwrap(), count(3, 1));
+        store.fail(SESSION, &failure).unwrap();
+        (expected.failure, expected.count) = (Some(failure), count(3, 1));
+        assert_eq!(store.history(SESSION).unwrap(), expected);
+        assert_eq!(finish(&store, &outcome), Finish::Confirmed);
+        expected.failure = None;
+        assert_eq!(store.history(SESSION).unwrap(), expected);
+
+        assert_eq!(finish(&store, &other), Finish::Contradicted);
+        drop(store);
+        (expected.failure, expected.is_contradicted) = (Some(contradiction.clone()), true);
+        assert_eq!(again().history(SESSION).unwrap(), expected);
     }
 
     #[test]

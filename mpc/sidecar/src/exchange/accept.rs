@@ -121,6 +121,12 @@ impl Exchange for ExchangeService {
                 self.own
             )));
         }
+        if handle.has_ended() {
+            return Err(Status::unavailable(format!(
+                "{} takes part in no further attempt of the session",
+                self.own
+            )));
+        }
         if handle.is_idle() && hello.has_outcome {
             return Err(Status::unavailable(format!("{} has the outcome, too", self.own)));
         }

@@ -1,7 +1,9 @@
 //! The sidecar from outside: its clearing, its restarts, its refusals, its program.
 
 mod clearing;
+mod impostor;
 mod network;
 mod program;
 mod refusals;
+mod reruns;
 mod restart;

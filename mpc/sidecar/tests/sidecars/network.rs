@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,7 +20,9 @@ use rcgen::{
     KeyUsagePurpose,
 };
 use tempfile::TempDir;
-use tokio::time::{Instant, interval};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, interval, timeout};
 use tonic::transport::Channel;
 
 /// No test waits longer for anything.
@@ -283,6 +286,12 @@ impl Network {
         self.client(index).await.join(self.request(index)).await.unwrap()
     }
 
+    /// What a sidecar's operators see.
+    pub(crate) async fn metrics(&self, index: usize) -> String {
+        let sidecar = self.organisations[index].sidecar.as_ref().unwrap();
+        get(sidecar.operations_address(), "/metrics").await
+    }
+
     /// The outcome by the plaintext reference.
     pub(crate) fn expected(&self) -> wire::Outcome {
         let session = self.session();
@@ -408,6 +417,19 @@ impl Client {
             Answer::Pending(status) => panic!("done, and yet {status:?}"),
         }
     }
+}
+
+/// The answer to an HTTP request.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
+    let mut tcp = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(LIMIT, tcp.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    answer
 }
 
 fn authority(folder: &Path, msp: &str) -> Issuer<'static, KeyPair> {

@@ -6,8 +6,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Stdio;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tonic::transport::Channel;
@@ -19,7 +18,7 @@ use fabric_protos::ipo::sidecar::v1 as wire;
 use order_commitments::PriceGrid;
 use wire::State;
 
-use crate::network::{LIMIT, Network, estatia, terms};
+use crate::network::{LIMIT, Network, estatia, get, terms};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mpc-sidecar");
 
@@ -85,15 +84,7 @@ impl Process {
     }
 
     async fn get(&self, path: &str) -> String {
-        let mut tcp = TcpStream::connect(self.operations).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-        tcp.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        timeout(LIMIT, tcp.read_to_string(&mut answer))
-            .await
-            .unwrap()
-            .unwrap();
-        answer
+        get(self.operations, path).await
     }
 
     /// Resident memory at its highest, in MiB.

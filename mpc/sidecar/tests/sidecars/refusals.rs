@@ -3,32 +3,22 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::sync::LazyLock;
 
 use fabric_protos::ipo::sidecar::v1 as wire;
 use fabric_protos::ipo::sidecar::v1::clearing_client::ClearingClient;
-use fabric_protos::ipo::sidecar::v1::exchange_client::ExchangeClient;
 use fabric_protos::ipo::sidecar::v1::frame::Body;
-use hyper_util::rt::TokioIo;
 use mpc_sidecar::config::ChaincodeTlsConfig;
-use order_commitments::PROTOCOL_VERSION;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use prost::Message;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Identity, Uri};
-use tonic::{Code, Status, Streaming};
-use tower::service_fn;
+use tonic::Code;
+use tonic::transport::{Channel, ClientTlsConfig, Identity};
 use wire::State;
 
+use crate::impostor::{break_off, dial, hello};
 use crate::network::{LIMIT, Network};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -536,106 +526,4 @@ proptest! {
             prop_assert!(checked.is_err() || request == *GOOD, "byte {place}");
         }
     }
-}
-
-/// Speaks for the first organisation to the second's sidecar: greets, lets an attempt begin, and ends it with garbage.
-/// Answers that sidecar's greeting, and the stream, which would break too early if it were dropped at once.
-async fn break_off(network: &Network, greeting: wire::Frame) -> (wire::Hello, Dialled) {
-    let (cert, key) = (network.home(0).join("cert.pem"), network.home(0).join("key.pem"));
-    let (frames, mut answers) = dial(network, 1, Some((&cert, &key)), greeting).await.unwrap();
-    let Some(Body::Hello(theirs)) = next(&mut answers).await else {
-        panic!("no hello")
-    };
-    let Some(Body::Ready(ready)) = next(&mut answers).await else {
-        panic!("no ready")
-    };
-    let garbage = wire::Chunk {
-        payload: vec![7; 100],
-        more: false,
-    };
-    for body in [Body::Ready(ready), Body::Chunk(garbage)] {
-        frames.send(wire::Frame { body: Some(body) }).await.unwrap();
-    }
-    (theirs, (frames, answers))
-}
-
-async fn next(answers: &mut Streaming<wire::Frame>) -> Option<Body> {
-    timeout(LIMIT, answers.message())
-        .await
-        .unwrap()
-        .unwrap()
-        .and_then(|frame| frame.body)
-}
-
-/// What the sidecar of `from` says first to that of `to`.
-fn hello(network: &Network, from: usize, to: usize) -> wire::Frame {
-    let session = network.session();
-    let terms = session.terms();
-    let hello = wire::Hello {
-        protocol_version: u32::from(PROTOCOL_VERSION),
-        session_id: session.id().0.to_vec(),
-        channel: terms.channel.clone(),
-        chaincode: terms.chaincode.clone(),
-        listing: terms.listing.clone(),
-        from: network.organisations[from].msp.to_owned(),
-        to: network.organisations[to].msp.to_owned(),
-        attempt: 1,
-        nonce: vec![5; 32],
-        has_outcome: false,
-    };
-    wire::Frame {
-        body: Some(Body::Hello(hello)),
-    }
-}
-
-type Dialled = (mpsc::Sender<wire::Frame>, Streaming<wire::Frame>);
-
-/// Dials the sidecar of `to` with any certificate, and says `first`.
-async fn dial(
-    network: &Network,
-    to: usize,
-    certificate: Option<(&Path, &Path)>,
-    first: wire::Frame,
-) -> Result<Dialled, Status> {
-    let mut roots = RootCertStore::empty();
-    let authority = CertificateDer::from_pem_file(network.home(to).join("ca.pem")).unwrap();
-    roots.add(authority).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut tls = match certificate {
-        Some((cert, key)) => builder
-            .with_client_auth_cert(
-                vec![CertificateDer::from_pem_file(cert).unwrap()],
-                PrivateKeyDer::from_pem_file(key).unwrap(),
-            )
-            .unwrap(),
-        None => builder.with_no_client_auth(),
-    };
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let (tls, address) = (Arc::new(tls), network.organisations[to].config.peers.listen);
-    let connector = service_fn(move |_: Uri| {
-        let tls = tls.clone();
-        async move {
-            let tcp = TcpStream::connect(address).await?;
-            let name = ServerName::try_from(address.ip().to_string()).unwrap();
-            std::io::Result::Ok(TokioIo::new(TlsConnector::from(tls).connect(name, tcp).await?))
-        }
-    });
-    let connected = Endpoint::try_from(format!("http://{address}"))
-        .unwrap()
-        .timeout(LIMIT)
-        .connect_timeout(Duration::from_secs(10))
-        .connect_with_connector(connector)
-        .await;
-    let channel = connected.map_err(|error| Status::unknown(error.to_string()))?;
-    let (frames, queued) = mpsc::channel(8);
-    frames.send(first).await.unwrap();
-    let answers = ExchangeClient::new(channel)
-        .connect(ReceiverStream::new(queued))
-        .await?
-        .into_inner();
-    Ok((frames, answers))
 }
