@@ -18,10 +18,12 @@
 //! | [`party`] | one party's whole run on the engine |
 //! | [`local`] | all parties in this process |
 //! | [`case`] | cases and outcomes as JSON |
+//! | `field` | JSON read field by field |
 
 pub mod budget;
 pub mod case;
 mod division;
+mod field;
 pub mod local;
 mod numerators;
 pub mod outcome;

@@ -31,7 +31,7 @@ pub struct ClearingTerms {
 #[non_exhaustive]
 pub enum TermsError {
     /// Too few or too many organisations.
-    #[error("{found} organisations take part, allowed are {MIN_PARTICIPANTS} to {MAX_PARTICIPANTS}")]
+    #[error("the number of participants is {found}, allowed is {MIN_PARTICIPANTS} to {MAX_PARTICIPANTS}")]
     Participants {
         /// How many there are.
         found: usize,
@@ -173,7 +173,7 @@ mod tests {
         };
         assert_eq!(
             refused(&|terms| terms.participants.truncate(1)),
-            "1 organisations take part, allowed are 2 to 16"
+            "the number of participants is 1, allowed is 2 to 16"
         );
         assert_eq!(
             refused(&|terms| terms.participants.swap(0, 1)),

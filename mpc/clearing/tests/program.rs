@@ -114,7 +114,7 @@ fn a_multi_party_computation_needs_two_to_sixteen_organisations() {
     };
     let error = refused(&cases);
     assert!(
-        error.contains("case 1 (listing 'Estatia'): 1 organisations take part, allowed are 2 to 16"),
+        error.contains("case 1 (listing 'Estatia'): books has 1 entry, allowed are 2 to 16"),
         "{error}"
     );
     let mut crowd = good();
@@ -124,7 +124,7 @@ fn a_multi_party_computation_needs_two_to_sixteen_organisations() {
     crowd["books"] = json!(books);
     let error = refused(&[crowd]);
     assert!(
-        error.contains("case 0 (listing 'Estatia'): 17 organisations take part"),
+        error.contains("case 0 (listing 'Estatia'): books has 17 entries, allowed are 2 to 16"),
         "{error}"
     );
 }
@@ -134,6 +134,10 @@ fn bad_arguments_are_refused() {
     for (arguments, says) in [
         (&["--fan-out", "0"][..], "allowed is 1 to 1024"),
         (&["--fan-out", "1025"], "allowed is 1 to 1024"),
+        (&["--fan-out", "-1"], "allowed is 1 to 1024"),
+        (&["--latency", "-1"], "allowed is 0 to 60000"),
+        (&["--latency", "60001"], "allowed is 0 to 60000"),
+        (&["--latency", "1.5"], "allowed is 0 to 60000"),
         (&["--transport", "pigeon"], "tls, memory"),
         (&["--plain", "--latency", "3"], "cannot be used with"),
         (&["--cheap"], "unexpected argument"),
@@ -152,6 +156,8 @@ fn bad_arguments_are_refused() {
         "--fan-out",
         "--latency",
         "minSubscription",
+        "2 to 16 books",
+        "1 to 16 with --plain",
     ] {
         assert!(help.contains(option), "{help}");
     }
@@ -204,7 +210,7 @@ fn bad_cases_are_refused_by_name() {
         ),
         (
             &|case| case["listing"]["allocation"] = json!("lottery"),
-            "unknown variant `lottery`",
+            "listing.allocation is \"lottery\", allowed is \"price-priority\" or \"pro-rata\"",
         ),
         (
             &|case| case["listing"]["lotSize"] = json!(0),
@@ -228,7 +234,7 @@ fn bad_cases_are_refused_by_name() {
         ),
         (
             &|case| case["listing"]["maxOrder"] = json!(15),
-            "listing.maxOrder is 15, allowed is a positive multiple of lotSize (10)",
+            "listing.maxOrder is 15, allowed is a multiple of lotSize (10), 1 to 4294967295 lots",
         ),
         (
             &|case| case["listing"]["price"]["max"] = json!(1050),
@@ -247,19 +253,19 @@ fn bad_cases_are_refused_by_name() {
                 let order = case["books"][0]["orders"][0].clone();
                 case["books"][0]["orders"].as_array_mut().unwrap().push(order);
             },
-            "book 'B': orders[1].id is 'b1', the same as orders[0]; allowed are distinct ids",
+            "books[0].orders[1].id is 'b1', the same as orders[0]; allowed are distinct ids",
         ),
         (
             &|case| case["books"][0]["orders"][0]["steps"][0]["price"] = json!(650),
-            "book 'B', order 'b1': steps[0].price is 650, allowed is \"market\" or 500 to 1000 in steps of 100",
+            "books[0].orders[0].steps[0].price is 650, allowed is \"market\" or 500 to 1000 in steps of 100",
         ),
         (
             &|case| case["books"][0]["orders"][0]["steps"][0]["quantity"] = json!(110),
-            "book 'B', order 'b1': steps[0].quantity is 110, allowed is at most maxOrder (100)",
+            "books[0].orders[0].steps[0].quantity is 110, allowed is at most maxOrder (100)",
         ),
         (
             &|case| case["books"][0]["orders"][0]["steps"] = json!([]),
-            "book 'B', order 'b1': steps has 0 entries, allowed are 1 to 10",
+            "books[0].orders[0].steps has 0 entries, allowed are 1 to 10",
         ),
     ];
     for (change, message) in cases {
@@ -288,10 +294,10 @@ fn what_is_no_array_of_cases_is_refused() {
 }
 
 #[test]
-fn a_part_of_a_lot_counts_as_one_for_the_minimum() {
+fn the_minimum_is_what_must_be_asked_for_at_least() {
     let mut case = good();
     case["listing"]["shares"] = json!(200);
-    for (minimum, status) in [(130, "sold"), (121, "sold"), (131, "failed")] {
+    for (minimum, status) in [(130, "sold"), (120, "sold"), (140, "failed")] {
         case["listing"]["minSubscription"] = json!(minimum);
         let output = ipo_clear(&["--plain"], &json!([case]).to_string());
         let outcomes: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -12,16 +12,22 @@ use ipo_clearing::{
     case::{Case, Problem, Report, Seconds, Stats, read_cases},
     local::{Network, clear_locally},
 };
+use order_commitments::{MAX_PARTICIPANTS, MIN_PARTICIPANTS};
 
 /// Clear IPOs: read a JSON array of cases from standard input, write a JSON array of outcomes to standard output.
 ///
 /// A case is {"listing": {"id", "shares", "lotSize", "price": {"min", "max", "tick"}, "allocation": "price-priority" or
 /// "pro-rata", "minSubscription", "maxOrder" (optional; shares)}, "books": [{"msp", "orders": [{"id", "steps": [{"price",
 /// "quantity"}]}]}]}; a step's price may be "market". An outcome is {"status": "sold" or "failed", "clearingPrice", "sold",
-/// "allocations": [{"msp", "quantity", "orders": [{"id", "quantity"}]}], "stats"}.
+/// "allocations": [{"msp", "quantity", "orders": [{"id", "quantity"}]}], "stats"}. No case, [], has no outcome, [].
 ///
-/// Every organisation is a party of a secure multi-party computation in this process. If a case cannot be cleared,
-/// nothing is written to standard output, the error on standard error names the case, and the exit code is 1.
+/// Every organisation is a party of a secure multi-party computation in this process. A case has 2 to 16 books, one an
+/// organisation, or 1 to 16 with --plain; a book may have no orders. Numbers are whole, below 2^64; shares, minSubscription,
+/// maxOrder and quantities are multiples of lotSize; steps come in any order; ids are 1 to 256 bytes of text without control
+/// characters. The input is UTF-8, with or without a byte order mark.
+///
+/// If a case cannot be cleared, nothing is written to standard output, the error on standard error names the case, counted
+/// from 0, and the field, and the exit code is 1.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -29,17 +35,17 @@ struct Arguments {
     #[arg(long, value_enum, default_value_t = Transport::Tls)]
     transport: Transport,
 
-    /// Compute in the clear, without any cryptography; one organisation is then enough
+    /// Compute in the clear, without any cryptography; 1 to 16 organisations
     #[arg(long, conflicts_with_all = ["transport", "fan_out", "latency"])]
     plain: bool,
 
-    /// Price levels probed side by side: 1 takes the fewest gates, more take fewer rounds (1 suits one machine, 7 to 15 a wide-area
+    /// Price levels probed side by side, 1 to 1024: 1 takes the fewest gates, more take fewer rounds (1 suits one machine, 7 to 15 a wide-area
     /// network)
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = fan_out)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = fan_out, allow_negative_numbers = true)]
     fan_out: usize,
 
-    /// Milliseconds by which every message is delayed, one way
-    #[arg(long, value_name = "MS", default_value_t = 0)]
+    /// Milliseconds by which every message is delayed, one way: 0 to 60000
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = latency, allow_negative_numbers = true)]
     latency: u64,
 }
 
@@ -56,6 +62,13 @@ fn fan_out(text: &str) -> Result<usize, String> {
     }
 }
 
+fn latency(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(latency @ 0..=60_000) => Ok(latency),
+        _ => Err("allowed is 0 to 60000".into()),
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(&arguments) {
@@ -68,9 +81,10 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let mut input = String::new();
-    std::io::stdin().read_to_string(&mut input)?;
-    let cases = read_cases(&input)?;
+    let mut input = Vec::new();
+    std::io::stdin().read_to_end(&mut input)?;
+    let least = if arguments.plain { 1 } else { MIN_PARTICIPANTS };
+    let cases = read_cases(&input, &(least..=MAX_PARTICIPANTS))?;
     let runtime = tokio::runtime::Runtime::new()?;
     let reports = cases
         .iter()
@@ -88,7 +102,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn clear(arguments: &Arguments, case: &Case) -> Result<Report, Problem> {
     if arguments.plain {
-        return case.report(&case.reference()?, Stats::default());
+        return case.report(&case.reference(), Stats::default());
     }
     let network = match arguments.transport {
         Transport::Tls => Network::Tls,
