@@ -200,6 +200,22 @@ impl std::fmt::Display for Added {
 }
 
 impl JoinError {
+    /// Whether the message is about the organisation's own orders, and may quote them.
+    #[must_use]
+    pub fn concerns_orders(&self) -> bool {
+        matches!(
+            self,
+            Self::Schedule { .. }
+                | Self::Salt { .. }
+                | Self::Commitment { .. }
+                | Self::Opening(_)
+                | Self::Order(_)
+                | Self::MissingOrder { .. }
+                | Self::AddedOrder { .. }
+                | Self::OtherBook { .. }
+        )
+    }
+
     /// Whether the request itself is malformed, rather than in contradiction with the ledger.
     #[must_use]
     pub fn is_malformed(&self) -> bool {

@@ -44,10 +44,12 @@ pub(crate) enum Standing {
     Known,
     /// Known, and a later attempt had another: somebody has to look.
     Contradicted,
+    /// The session in the storage cannot be taken up.
+    Damaged,
 }
 
 impl Standing {
-    const ALL: [Self; 3] = [Self::Pending, Self::Known, Self::Contradicted];
+    const ALL: [Self; 4] = [Self::Pending, Self::Known, Self::Contradicted, Self::Damaged];
 
     fn label(self) -> SessionLabel {
         SessionLabel {
@@ -55,6 +57,7 @@ impl Standing {
                 Self::Pending => "pending",
                 Self::Known => "known",
                 Self::Contradicted => "contradicted",
+                Self::Damaged => "damaged",
             },
         }
     }

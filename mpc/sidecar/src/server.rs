@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use fabric_protos::ipo::sidecar::v1 as wire;
 use fabric_protos::ipo::sidecar::v1::clearing_server::ClearingServer;
 use fabric_protos::ipo::sidecar::v1::exchange_server::ExchangeServer;
 use order_commitments::SessionId;
@@ -21,13 +22,13 @@ use tracing::{error, info, warn};
 
 use crate::config::{Config, ConfigError};
 use crate::exchange::{CONNECTION_WINDOW, Dialler, ExchangeService, KEEPALIVE, MAX_MESSAGE, STREAM_WINDOW};
-use crate::join::{self, JoinError};
+use crate::join::{self, Joined};
 use crate::listener;
 use crate::metrics::Metrics;
 use crate::operations::{self, Operations};
 use crate::service::{ClearingService, check_roster};
 use crate::sessions::Sessions;
-use crate::store::{Store, StoreError};
+use crate::store::{History, Store, StoreError};
 use crate::tls::{self, Credentials};
 
 /// The largest request of a chaincode: a book of a hundred thousand orders.
@@ -68,14 +69,6 @@ pub enum StartError {
         address: SocketAddr,
         /// What the operating system says.
         source: io::Error,
-    },
-    /// A session in the storage is not one that this organisation can have joined.
-    #[error("storage: session {session} cannot be taken up again: {source}")]
-    Session {
-        /// The session.
-        session: SessionId,
-        /// Why not.
-        source: Box<JoinError>,
     },
     /// The TLS library refuses the key or certificate.
     #[error("peers.cert: {0}")]
@@ -219,26 +212,56 @@ impl Sidecar {
 }
 
 /// Takes up every session that was joined before, whatever became of keys and authorities since: an outcome is served,
-/// and if the others no longer talk to this sidecar, its status says why.
+/// and if the others no longer talk to this sidecar, its status says why. A session whose record is damaged, or does not
+/// pass the checks any more, is shelved: the others are not to suffer from it.
 fn resume(
     store: &Store,
     sessions: &Sessions,
     credentials: &Credentials,
     own: &str,
-) -> Result<(), StartError> {
-    for (session, mut request) in store.joined()? {
-        let checked = join::check(&request, own);
-        request.openings.iter_mut().for_each(join::erase);
-        let joined = checked.map_err(|source| StartError::Session {
-            session,
-            source: Box::new(source),
-        })?;
-        if let Err(error) = check_roster(&joined, credentials) {
-            warn!(%session, %error, "a session was joined with other keys or authorities");
+) -> Result<(), StoreError> {
+    for (session, request) in store.joined()? {
+        let history = store.history(session);
+        match (take_up(session, request, own), history) {
+            (Ok(joined), Ok(history)) => {
+                if let Err(error) = check_roster(&joined, credentials) {
+                    warn!(%session, %error, "a session was joined with other keys or authorities");
+                }
+                sessions.start(joined, history);
+            }
+            (Err(reason), history) => shelve(sessions, session, reason, history.unwrap_or_default()),
+            (Ok(_), Err(_)) => shelve(
+                sessions,
+                session,
+                "its history cannot be read",
+                History::default(),
+            ),
         }
-        sessions.start(joined, store.history(session)?);
     }
     Ok(())
+}
+
+/// The session of a stored request, or what is wrong in words that tell nothing of the orders: they go to the log, and to
+/// whoever asks for the status.
+fn take_up(
+    session: SessionId,
+    request: Result<wire::JoinRequest, StoreError>,
+    own: &str,
+) -> Result<Joined, &'static str> {
+    let mut request = request.map_err(|_| "its record cannot be read")?;
+    let checked = join::check(&request, own);
+    request.openings.iter_mut().for_each(join::erase);
+    match checked {
+        Ok(joined) if joined.session.id() == session => Ok(joined),
+        Ok(_) => Err("its record is of another session"),
+        Err(error) if error.concerns_orders() => Err("one of its orders does not pass the checks"),
+        Err(_) => Err("its terms or participants do not pass the checks"),
+    }
+}
+
+fn shelve(sessions: &Sessions, session: SessionId, reason: &'static str, history: History) {
+    error!(%session, reason, "a session in the storage is not taken up");
+    sessions.shelve(session, history, reason);
 }
 
 async fn listen(field: &'static str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

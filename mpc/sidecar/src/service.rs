@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::clearing_task::blocking;
 use crate::join::{self, JoinError, Joined};
-use crate::sessions::{Handle, Sessions};
+use crate::progress::Reporter;
+use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::tls::Credentials;
 
@@ -93,14 +94,14 @@ impl ClearingService {
         }
     }
 
-    fn handle(&self, session_id: &[u8]) -> Result<Option<Arc<Handle>>, Status> {
+    fn reporter(&self, session_id: &[u8]) -> Result<Option<Reporter>, Status> {
         let id = session_id.try_into().map_err(|_| {
             Status::invalid_argument(format!(
                 "session_id is {} bytes long, allowed are 32",
                 session_id.len()
             ))
         })?;
-        Ok(self.sessions.get(SessionId(id)))
+        Ok(self.sessions.reporter(SessionId(id)))
     }
 }
 
@@ -149,9 +150,9 @@ impl Clearing for ClearingService {
         &self,
         request: Request<wire::StatusRequest>,
     ) -> Result<Response<wire::StatusResponse>, Status> {
-        let handle = self.handle(&request.get_ref().session_id)?;
+        let reporter = self.reporter(&request.get_ref().session_id)?;
         Ok(Response::new(
-            handle.map_or_else(|| self.not_joined(), |handle| handle.status()),
+            reporter.map_or_else(|| self.not_joined(), |reporter| reporter.status()),
         ))
     }
 
@@ -159,11 +160,11 @@ impl Clearing for ClearingService {
         &self,
         request: Request<wire::OutcomeRequest>,
     ) -> Result<Response<wire::OutcomeResponse>, Status> {
-        let answer = match self.handle(&request.get_ref().session_id)? {
+        let answer = match self.reporter(&request.get_ref().session_id)? {
             None => Answer::Pending(self.not_joined()),
-            Some(handle) => match handle.outcome() {
+            Some(reporter) => match reporter.outcome() {
                 Some(outcome) => Answer::Outcome(outcome),
-                None => Answer::Pending(handle.status()),
+                None => Answer::Pending(reporter.status()),
             },
         };
         Ok(Response::new(wire::OutcomeResponse { answer: Some(answer) }))

@@ -15,7 +15,7 @@ use crate::exchange::{Arrival, Dialler, Place};
 use crate::join::Joined;
 use crate::metrics::{Metrics, Standing};
 use crate::progress::Reporter;
-use crate::store::{History, Store};
+use crate::store::{Failure, History, Store};
 
 /// Arrivals that wait for a session's task before a peer is told that it is busy.
 const ARRIVALS: usize = 64;
@@ -24,6 +24,8 @@ const ARRIVALS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Sessions {
     handles: Mutex<BTreeMap<SessionId, Arc<Handle>>>,
+    /// What is told of stored sessions that could not be taken up.
+    shelved: Mutex<BTreeMap<SessionId, Reporter>>,
     store: Arc<Store>,
     dialler: Arc<Dialler>,
     metrics: Arc<Metrics>,
@@ -55,10 +57,6 @@ impl Handle {
         self.reporter.status()
     }
 
-    pub(crate) fn outcome(&self) -> Option<wire::Outcome> {
-        self.reporter.outcome()
-    }
-
     pub(crate) fn is_idle(&self) -> bool {
         self.reporter.is_idle()
     }
@@ -83,6 +81,7 @@ impl Sessions {
     ) -> Self {
         Self {
             handles: Mutex::default(),
+            shelved: Mutex::default(),
             store,
             dialler,
             metrics,
@@ -94,6 +93,27 @@ impl Sessions {
 
     pub(crate) fn get(&self, id: SessionId) -> Option<Arc<Handle>> {
         self.handles().get(&id).cloned()
+    }
+
+    /// What is told of a session, if it was joined.
+    pub(crate) fn reporter(&self, id: SessionId) -> Option<Reporter> {
+        let taken_up = self.get(id).map(|handle| handle.reporter.clone());
+        taken_up.or_else(|| self.shelved().get(&id).cloned())
+    }
+
+    /// Keeps a stored session aside that cannot be taken up: its status says why, its outcome is served, and it takes part
+    /// in nothing until it is handed over again.
+    pub(crate) fn shelve(&self, id: SessionId, history: History, reason: &str) {
+        let reporter = Reporter::new(history, self.limits.max);
+        reporter.attempt_failed(Failure {
+            reason: format!(
+                "the session in this sidecar's storage is not taken up: {reason}; hand it over again"
+            ),
+            suspects: Vec::new(),
+        });
+        reporter.ended();
+        self.metrics.session_joined(Standing::Damaged);
+        self.shelved().insert(id, reporter);
     }
 
     /// The session as which a listing was joined.
@@ -119,11 +139,15 @@ impl Sessions {
         if let Some(handle) = handles.get(&session.id()) {
             return handle.clone();
         }
-        self.metrics.session_joined(match &history.outcome {
+        let standing = match &history.outcome {
             None => Standing::Pending,
             Some(_) if history.is_contradicted => Standing::Contradicted,
             Some(_) => Standing::Known,
-        });
+        };
+        match self.shelved().remove(&session.id()) {
+            Some(_) => self.metrics.session_changed(Standing::Damaged, standing),
+            None => self.metrics.session_joined(standing),
+        }
         let session = Arc::new(session);
         let reporter = Reporter::new(history, self.limits.max);
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
@@ -159,6 +183,10 @@ impl Sessions {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    fn shelved(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Reporter>> {
+        self.shelved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn handles(&self) -> std::sync::MutexGuard<'_, BTreeMap<SessionId, Arc<Handle>>> {

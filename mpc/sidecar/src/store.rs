@@ -77,6 +77,9 @@ pub struct Failure {
     pub suspects: Vec<String>,
 }
 
+/// A joined session, and the request with which it was joined or why that cannot be read.
+pub type Stored = (SessionId, Result<wire::JoinRequest, StoreError>);
+
 /// How often this sidecar has started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Count {
@@ -175,8 +178,8 @@ impl Store {
         Ok(())
     }
 
-    /// Keeps a session with its openings, unless its listing was joined before; then answers the session that it was
-    /// joined as.
+    /// Keeps a session with its openings, unless its listing was joined as another before; answers the session that it was
+    /// joined as. What is handed over for the same session again replaces what was kept, which may be damaged.
     ///
     /// # Errors
     /// The database failed.
@@ -195,8 +198,9 @@ impl Store {
         let write = self.database.begin_write()?;
         {
             let mut listings = write.open_table(LISTINGS)?;
-            if let Some(joined) = listings.get(listing)?.map(|joined| SessionId(*joined.value())) {
-                return Ok(joined);
+            let before = listings.get(listing)?.map(|joined| SessionId(*joined.value()));
+            if let Some(other) = before.filter(|before| *before != session) {
+                return Ok(other);
             }
             listings.insert(listing, &session.0)?;
             write.open_table(JOINED)?.insert(&session.0, encoded.as_slice())?;
@@ -205,11 +209,11 @@ impl Store {
         Ok(session)
     }
 
-    /// The requests of all joined sessions.
+    /// The requests of all joined sessions, as far as they can be read.
     ///
     /// # Errors
-    /// The database failed or is damaged.
-    pub fn joined(&self) -> Result<Vec<(SessionId, wire::JoinRequest)>, StoreError> {
+    /// The database failed.
+    pub fn joined(&self) -> Result<Vec<Stored>, StoreError> {
         let read = self.database.begin_read()?;
         let mut requests = Vec::new();
         for record in read.open_table(JOINED)?.iter()? {
@@ -219,7 +223,7 @@ impl Store {
                 table: "joined",
                 session,
                 source,
-            })?;
+            });
             requests.push((session, request));
         }
         Ok(requests)
@@ -423,7 +427,11 @@ mod tests {
         drop(store);
 
         let store = again();
-        assert_eq!(store.joined().unwrap(), [(SESSION, request)]);
+        let joined = store.joined().unwrap().into_iter();
+        let joined: Vec<_> = joined
+            .map(|(session, request)| (session, request.unwrap()))
+            .collect();
+        assert_eq!(joined, [(SESSION, request)]);
         let mut expected = History {
             count: count(2, 0),
             failure: Some(failure.clone()),

@@ -1,6 +1,7 @@
 //! The sidecar from outside: its clearing, its restarts, its refusals, its program.
 
 mod clearing;
+mod damage;
 mod impostor;
 mod network;
 mod program;

@@ -23,14 +23,16 @@ use crate::network::{LIMIT, Network, estatia, get, terms};
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mpc-sidecar");
 
 /// A sidecar in a process of its own.
-struct Process {
+pub(crate) struct Process {
     child: Child,
     operations: SocketAddr,
+    /// Its log until it served.
+    pub(crate) said: String,
 }
 
 impl Process {
     /// Starts an organisation's sidecar and waits until it says where it serves.
-    async fn start(network: &mut Network, index: usize) -> Self {
+    pub(crate) async fn start(network: &mut Network, index: usize) -> Self {
         let organisation = &mut network.organisations[index];
         let listen = (
             organisation.config.chaincode.listen,
@@ -59,9 +61,11 @@ impl Process {
             .spawn()
             .unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
         let serving = async {
             loop {
                 let line = log.next_line().await.unwrap().expect("it ended before it served");
+                said.push_str(&line);
                 if line.contains("the sidecar serves") {
                     return line;
                 }
@@ -80,7 +84,11 @@ impl Process {
         let operations = address("operations");
         // The log is read to its end, or the sidecar would wait for its reader.
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        Self { child, operations }
+        Self {
+            child,
+            operations,
+            said,
+        }
     }
 
     async fn get(&self, path: &str) -> String {
