@@ -96,9 +96,9 @@ walk_matches() {
 }
 
 # Runs the document's lines in one shell, as a person would type them, up to the first that does not do what the document says.
-# Prints a line for each; leaves the numbers in PASSED and FAILED.
+# Prints a line for each; leaves the numbers in PASSED and FAILED. That no function of the contract is left out counts as one more.
 walk() {
-    local directory number
+    local directory number omissions
     read_walkthrough
     directory=$(mktemp -d)
     (
@@ -108,11 +108,33 @@ walk() {
         done
     )
     PASSED=$(<"$directory/passed") FAILED=0
+    rm -rf "$directory"
     if ((PASSED < ${#WALK_LINE[@]})); then
         FAILED=1
         say "not reached: $((${#WALK_LINE[@]} - PASSED - 1)) more lines"
+        return
     fi
-    rm -rf "$directory"
+    omissions=$(walk_omissions)
+    if [[ -n $omissions ]]; then
+        FAILED=1
+        echo "FAILED  walkthrough.md calls none of these functions of the contract: $omissions"
+    else
+        PASSED=$((PASSED + 1))
+    fi
+}
+
+# The functions that the deployed contract has and no line calls.
+walk_omissions() {
+    local metadata name
+    metadata=$(
+        # shellcheck source=/dev/null
+        . "$(peer_environment "${ORGANISATIONS[0]}")"
+        peer chaincode query -C "${SETTING[channel]}" -n "${SETTING[chaincode]}" \
+            -c '{"Args":["org.hyperledger.fabric:GetMetadata"]}' | jq -r '.contracts.ipo, .contracts.token | .transactions[].name'
+    ) || fail "the contract does not describe itself"
+    for name in $metadata; do
+        grep -qE "\"(token:)?$name\"" <<<"${WALK_COMMAND[*]}" || echo "$name"
+    done
 }
 
 # walk_step NUMBER DIRECTORY : in the shell that all lines share.
