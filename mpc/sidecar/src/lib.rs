@@ -5,7 +5,9 @@
 //! them and keeps the outcome. A restart loses nothing.
 //!
 //! Trust: the organisation trusts its own sidecar and the machine it runs on with its orders. Other participants may
-//! deviate at will: they can make attempts fail, and no more.
+//! deviate at will: their messages are checked, and an attempt with a false one fails. But nothing yet binds what they
+//! enter to their orders on the ledger; what that means, and why attempts are few, is told at
+//! [`AttemptsConfig::max`](config::AttemptsConfig::max).
 //!
 //! | module | what lives there |
 //! |---|---|

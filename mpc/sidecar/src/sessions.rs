@@ -117,15 +117,12 @@ impl Sessions {
     }
 
     /// The session as which a listing was joined.
-    pub(crate) fn of_listing(&self, channel: &str, chaincode: &str, listing: &str) -> Option<SessionId> {
+    pub(crate) fn of_listing(&self, channel: &str, chaincode: &str, listing: &str) -> Option<Arc<Handle>> {
         let is_it = |handle: &&Arc<Handle>| {
             let terms = handle.session.terms();
             terms.channel == channel && terms.chaincode == chaincode && terms.listing == listing
         };
-        self.handles()
-            .values()
-            .find(is_it)
-            .map(|handle| handle.session.id())
+        self.handles().values().find(is_it).cloned()
     }
 
     /// Takes a session up, unless it was before, and starts its task.

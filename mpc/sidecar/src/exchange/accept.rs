@@ -9,14 +9,16 @@ use fabric_protos::ipo::sidecar::v1::exchange_server::Exchange;
 use fabric_protos::ipo::sidecar::v1::frame::Body;
 use futures_util::Stream;
 use order_commitments::{PROTOCOL_VERSION, SessionId};
+use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
+use tracing::debug;
 
 use super::link::{self, Link, QUEUE};
-use crate::sessions::Sessions;
+use crate::sessions::{Handle, Sessions};
 use crate::tls::Credentials;
 
 /// How long a caller may take to say who it is.
@@ -58,6 +60,36 @@ impl ExchangeService {
             sessions,
         }
     }
+
+    /// The place of a caller who has the certificate that the ledger names. Anybody else is told what a caller is told about
+    /// a session that was not joined: what was joined here is for its participants alone.
+    fn recognise(
+        &self,
+        handle: &Handle,
+        from: &str,
+        certificates: &[CertificateDer<'_>],
+    ) -> Result<usize, Status> {
+        let session = handle.session();
+        let refuse = |reason: String| {
+            debug!(session = %session.id(), reason, "a caller is refused");
+            self.not_joined()
+        };
+        let found = session
+            .party(from)
+            .and_then(|party| session.participants().get(party).map(|it| (party, it)));
+        let (party, participant) = found.ok_or_else(|| refuse("it names no participant".to_owned()))?;
+        self.credentials
+            .check_client(participant, certificates)
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(party)
+    }
+
+    fn not_joined(&self) -> Status {
+        Status::not_found(format!(
+            "{} has not joined the session with this caller and this certificate",
+            self.own
+        ))
+    }
 }
 
 type FrameStream = Pin<Box<dyn Stream<Item = Result<wire::Frame, Status>> + Send>>;
@@ -92,29 +124,22 @@ impl Exchange for ExchangeService {
                 hello.session_id.len()
             ))
         })?;
-        let Some(handle) = self.sessions.get(SessionId(id)) else {
-            return Err(
-                match self
-                    .sessions
-                    .of_listing(&hello.channel, &hello.chaincode, &hello.listing)
-                {
-                    Some(joined) => Status::failed_precondition(format!(
-                        "{} joined the listing as another session: {joined}",
-                        self.own
-                    )),
-                    None => Status::not_found(format!("{} has not joined the session", self.own)),
-                },
-            );
+        let joined = self.sessions.get(SessionId(id));
+        let other = || {
+            self.sessions
+                .of_listing(&hello.channel, &hello.chaincode, &hello.listing)
         };
-        let participants = handle.session().participants();
-        let from = handle.session().party(&hello.from);
-        let Some((party, participant)) = from.and_then(|party| participants.get(party).map(|it| (party, it)))
-        else {
-            return Err(Status::permission_denied("the caller names no participant"));
+        let Some(handle) = joined.or_else(other) else {
+            return Err(self.not_joined());
         };
-        self.credentials
-            .check_client(participant, &certificates)
-            .map_err(|error| Status::permission_denied(error.to_string()))?;
+        let party = self.recognise(&handle, &hello.from, &certificates)?;
+        let found = handle.session().id();
+        if found.0 != id {
+            return Err(Status::failed_precondition(format!(
+                "{} joined the listing as another session: {found}",
+                self.own
+            )));
+        }
         if hello.to != self.own || party == handle.party() {
             return Err(Status::invalid_argument(format!(
                 "this is the sidecar of {}",

@@ -35,8 +35,11 @@ pub(crate) enum MeetingError {
     /// A participant went away, or came again, after this one was ready.
     #[error("{msp} left before the attempt began: {reason}")]
     Left { msp: String, reason: String },
-    /// A participant computed another attempt id: somebody said different things to different participants.
-    #[error("{msp} is ready for another attempt than this sidecar")]
+    /// A participant computed another attempt id: somebody, and with more than two participants it need not be that one,
+    /// said different things to different participants.
+    #[error(
+        "somebody told {msp} and this sidecar different things, and they are ready for different attempts"
+    )]
     OtherAttempt { msp: String },
     /// Everybody has the outcome.
     #[error("every participant has the outcome")]

@@ -60,7 +60,7 @@ async fn greet(network: &Network, greeting: wire::Frame) -> Option<(wire::Hello,
 }
 
 /// What comes next on a stream, none at its end.
-async fn next(answers: &mut Streaming<wire::Frame>) -> Option<Body> {
+pub(crate) async fn next(answers: &mut Streaming<wire::Frame>) -> Option<Body> {
     let frame = timeout(LIMIT, answers.message()).await.unwrap();
     frame.ok().flatten().and_then(|frame| frame.body)
 }

@@ -18,7 +18,7 @@ use tonic::Code;
 use tonic::transport::{Channel, ClientTlsConfig, Identity};
 use wire::State;
 
-use crate::impostor::{break_off, dial, hello};
+use crate::impostor::{break_off, dial, hello, next};
 use crate::network::{LIMIT, Network};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,11 +209,9 @@ async fn a_sidecar_with_another_key_than_the_ledger_s_is_refused() {
     let refused = dial(&network, 2, Some((&cert, &key)), hello(&network, 1, 2))
         .await
         .unwrap_err();
-    assert_eq!(refused.code(), Code::PermissionDenied);
-    assert!(
-        refused.message().contains("which is not on the ledger"),
-        "{refused}"
-    );
+    assert_eq!(refused.code(), Code::NotFound, "{refused}");
+    let expected = "USBankMSP has not joined the session with this caller and this certificate";
+    assert_eq!(refused.message(), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,10 +230,32 @@ async fn strangers_and_wrong_greetings_are_refused() {
 
     let refused = try_as((&cert, &key), good.clone()).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound, "{refused}");
+    let not_joined = refused.message().to_owned();
     network.join(2).await;
 
+    // Who does not have the certificate of a participant is not told that the listing was joined.
     type Change = fn(&mut wire::Hello);
-    let greetings: [(Change, Code, &str); 7] = [
+    let strangers: [Change; 4] = [
+        |it| it.from = "CMSP".to_owned(),
+        |it| it.from = "BrokerBMSP".to_owned(),
+        |it| it.from = "USBankMSP".to_owned(),
+        |it| {
+            it.from = "BrokerBMSP".to_owned();
+            it.session_id[0] ^= 1;
+        },
+    ];
+    let is_as_if_not_joined = |refused: tonic::Status| {
+        assert_eq!(refused.code(), Code::NotFound, "{refused}");
+        assert_eq!(refused.message(), not_joined);
+    };
+    for change in strangers {
+        let mut frame = good.clone();
+        if let Some(Body::Hello(hello)) = &mut frame.body {
+            change(hello);
+        }
+        is_as_if_not_joined(try_as((&cert, &key), frame).await.unwrap_err());
+    }
+    let greetings: [(Change, Code, &str); 4] = [
         (
             |it| it.protocol_version = 9,
             Code::FailedPrecondition,
@@ -250,21 +270,6 @@ async fn strangers_and_wrong_greetings_are_refused() {
             |it| it.session_id[0] ^= 1,
             Code::FailedPrecondition,
             "joined the listing as another session",
-        ),
-        (
-            |it| it.from = "CMSP".to_owned(),
-            Code::PermissionDenied,
-            "no participant",
-        ),
-        (
-            |it| it.from = "BrokerBMSP".to_owned(),
-            Code::PermissionDenied,
-            "certificate of BrokerBMSP is refused",
-        ),
-        (
-            |it| it.from = "USBankMSP".to_owned(),
-            Code::PermissionDenied,
-            "no certificate authority of USBankMSP",
         ),
         (
             |it| it.to = "BrokerBMSP".to_owned(),
@@ -300,19 +305,13 @@ async fn strangers_and_wrong_greetings_are_refused() {
 
     // A certificate of the right authority for another host, and one of another organisation.
     let (elsewhere, elsewhere_key) = network.another_certificate(0, &["10.9.8.7"]);
-    let refused = try_as((&elsewhere, &elsewhere_key), good.clone())
-        .await
-        .unwrap_err();
-    assert!(
-        refused.message().contains("certificate of BrokerAMSP is refused"),
-        "{refused}"
+    is_as_if_not_joined(
+        try_as((&elsewhere, &elsewhere_key), good.clone())
+            .await
+            .unwrap_err(),
     );
     let (others, others_key) = own(1);
-    let refused = try_as((&others, &others_key), good.clone()).await.unwrap_err();
-    assert!(
-        refused.message().contains("certificate of BrokerAMSP is refused"),
-        "{refused}"
-    );
+    is_as_if_not_joined(try_as((&others, &others_key), good.clone()).await.unwrap_err());
     // None, and one of an authority that is not configured, do not pass the handshake.
     assert!(dial(&network, 2, None, good.clone()).await.is_err());
     let (stranger, stranger_key) = own(2);
@@ -422,6 +421,32 @@ async fn wrong_nonces_are_not_met() {
             .await;
     }
     assert_eq!(client.status().await.attempts, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_ready_for_another_attempt_is_told_apart_from_whoever_caused_it() {
+    let mut books = crate::network::estatia();
+    books.remove(2);
+    let mut network = Network::new(books, crate::network::terms());
+    network.start(0).await;
+    network.start(1).await;
+    network.join(1).await;
+    let (cert, key) = (network.home(0).join("cert.pem"), network.home(0).join("key.pem"));
+    let (frames, mut answers) = dial(&network, 1, Some((&cert, &key)), hello(&network, 0, 1))
+        .await
+        .unwrap();
+    assert!(matches!(next(&mut answers).await, Some(Body::Hello(_))));
+    let Some(Body::Ready(mut ready)) = next(&mut answers).await else {
+        panic!("no ready")
+    };
+    ready.attempt_id[0] ^= 1;
+    let body = Some(Body::Ready(ready));
+    frames.send(wire::Frame { body }).await.unwrap();
+    let expected = "somebody told BrokerAMSP and this sidecar different things";
+    let mut client = network.client(1).await;
+    let told = |status: &wire::StatusResponse| status.last_error.contains(expected);
+    let status = client.until("the disagreement", told).await;
+    assert_eq!((status.attempts, status.suspects.len()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
