@@ -162,8 +162,14 @@ async fn run<T: Transport>(
                 all_stats.push(stats);
             }
             Err(error) => {
-                let consequence =
-                    |error: &ClearingError| matches!(error, ClearingError::Engine(Error::PeerLost { .. }));
+                let consequence = |error: &ClearingError| {
+                    matches!(
+                        error,
+                        ClearingError::Engine(
+                            Error::PeerLost { .. } | Error::Silent { .. } | Error::GaveUp { .. }
+                        )
+                    )
+                };
                 if failed
                     .as_ref()
                     .is_none_or(|(_, first)| consequence(first) && !consequence(&error))

@@ -1,5 +1,7 @@
 //! What can go wrong in a run, and whom this party suspects.
 
+use std::time::Duration;
+
 use thiserror::Error as ThisError;
 
 /// A party's index in a session, `0..n`.
@@ -18,10 +20,21 @@ pub enum Error {
         /// Whom this party suspects.
         suspects: Vec<PartyId>,
     },
-    /// A peer went silent or its connection broke.
+    /// A peer sent nothing, or took nothing, while patience lasted, and did not say that it gave up. It, or somebody
+    /// whom it waits for in turn.
+    #[error("party {peer}, or one that it waits for, was silent for {patience:?} at step '{step}'")]
+    Silent {
+        /// The silent peer.
+        peer: PartyId,
+        /// The step at which a message was due.
+        step: &'static str,
+        /// How long this party waited.
+        patience: Duration,
+    },
+    /// The connection to a peer broke.
     #[error("party {peer} was lost at step '{step}': {reason}")]
     PeerLost {
-        /// The silent peer.
+        /// The peer.
         peer: PartyId,
         /// The step at which a message was due.
         step: &'static str,
@@ -85,4 +98,24 @@ pub enum Error {
     /// An earlier error ended this attempt; its secrets are erased.
     #[error("an earlier error ended this attempt")]
     Ended,
+}
+
+impl Error {
+    /// Whom party `me` of `parties` suspects by this error: none, one, or all among whom it cannot tell. A local
+    /// suspicion, no proof.
+    #[must_use]
+    pub fn suspects(&self, parties: usize, me: PartyId) -> Vec<PartyId> {
+        match self {
+            Self::CheckFailed { suspects, .. } => suspects.clone(),
+            Self::PeerLost { peer, .. } | Self::Malformed { peer, .. } | Self::WrongMessage { peer, .. } => {
+                vec![*peer]
+            }
+            Self::Silent { .. } => (0..parties).filter(|&party| party != me).collect(),
+            Self::Exhausted { .. }
+            | Self::Parameter { .. }
+            | Self::GaveUp { .. }
+            | Self::Randomness { .. }
+            | Self::Ended => Vec::new(),
+        }
+    }
 }

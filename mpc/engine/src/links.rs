@@ -4,9 +4,13 @@
 //! frame is the one that is due. Broadcasts are echoed: after a round of the same message to all, the parties
 //! compare digests of what each received from everybody.
 
-use std::time::Duration;
+use std::{
+    pin::pin,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    time::Duration,
+};
 
-use futures_util::future::{join, join_all, try_join_all};
+use futures_util::future::{Either, join_all, select, try_join_all};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
@@ -19,6 +23,10 @@ use crate::{
 
 /// How long a party that gives up waits to tell the others.
 const ABORT_NOTICE: Duration = Duration::from_millis(200);
+
+/// The longest that a party whose patience is over listens for a notice from the silent peer; less if its patience
+/// is short.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What a party has sent so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,6 +48,10 @@ pub(crate) struct Links<T> {
     round: u32,
     patience: Duration,
     stats: Stats,
+    /// Whether the peers were told that this party gives up.
+    told: AtomicBool,
+    /// Peers to whom a frame may have been sent in part: what follows would be taken for the rest of it.
+    cut_off: Vec<PartyId>,
 }
 
 impl<T: Transport> Links<T> {
@@ -69,6 +81,8 @@ impl<T: Transport> Links<T> {
             round: 0,
             patience,
             stats: Stats::default(),
+            told: AtomicBool::new(false),
+            cut_off: Vec::new(),
         })
     }
 
@@ -156,10 +170,16 @@ impl<T: Transport> Links<T> {
         }
     }
 
-    /// Tells the peers that this party gives up, as far as they can be reached at once.
-    pub(crate) async fn abort(&mut self) {
+    /// Tells the peers, once, that this party gives up, as far as they can be reached at once.
+    pub(crate) async fn abort(&self) {
+        if self.told.swap(true, Relaxed) {
+            return;
+        }
         let frame = frame::encode(&self.tag, self.round, Step::ABORT.name(), &[]);
-        let notices = self.peers().map(|peer| self.transport.send(peer, frame.clone()));
+        let notices = self
+            .peers()
+            .filter(|peer| !self.cut_off.contains(peer))
+            .map(|peer| self.transport.send(peer, frame.clone()));
         let _ = timeout(ABORT_NOTICE, join_all(notices)).await;
     }
 
@@ -189,14 +209,38 @@ impl<T: Transport> Links<T> {
             frames.push((peer, frame));
         }
         let links = &*self;
-        let sends = frames
-            .into_iter()
-            .map(|(peer, frame)| links.bounded(peer, step, links.transport.send(peer, frame)));
+        let whole: Vec<AtomicBool> = (0..self.parties()).map(|_| AtomicBool::new(false)).collect();
+        let sends = frames.into_iter().map(|(peer, frame)| {
+            let whole = &whole;
+            async move {
+                links.send(peer, step, frame).await?;
+                whole[peer].store(true, Relaxed);
+                Ok(())
+            }
+        });
         let receives = links.peers().map(|peer| links.receive(peer, step));
-        let (sent, messages) = join(join_all(sends), try_join_all(receives)).await;
-        // A peer that gave up may have gone, but what it said before tells more.
-        let messages = messages?;
-        sent.into_iter().collect::<Result<(), Error>>()?;
+        let exchanged = match select(pin!(join_all(sends)), pin!(try_join_all(receives))).await {
+            // A peer that gave up may have gone, but what it said before tells more than that it cannot be reached.
+            Either::Left((sent, receives)) => match receives.await {
+                Ok(messages) => sent.into_iter().collect::<Result<(), Error>>().map(|()| messages),
+                Err(error) => Err(error),
+            },
+            Either::Right((Ok(messages), sends)) => {
+                let sent: Result<(), Error> = sends.await.into_iter().collect();
+                sent.map(|()| messages)
+            }
+            Either::Right((Err(error), sends)) => {
+                let _ = timeout(ABORT_NOTICE, sends).await;
+                Err(error)
+            }
+        };
+        let messages = match exchanged {
+            Ok(messages) => messages,
+            Err(error) => {
+                self.cut_off = self.peers().filter(|&peer| !whole[peer].load(Relaxed)).collect();
+                return Err(error);
+            }
+        };
         let mut received = vec![Vec::new(); self.parties()];
         for (peer, message) in self.peers().zip(messages) {
             received[peer] = message;
@@ -206,12 +250,36 @@ impl<T: Transport> Links<T> {
         Ok(received)
     }
 
+    async fn send(&self, peer: PartyId, step: Step, frame: Vec<u8>) -> Result<(), Error> {
+        match timeout(self.patience, self.transport.send(peer, frame)).await {
+            Ok(sent) => sent.map_err(|error| lost(peer, step, &error)),
+            Err(_) => Err(self.silent(peer, step)),
+        }
+    }
+
     async fn receive(&self, peer: PartyId, step: Step) -> Result<Vec<u8>, Error> {
-        let bytes = self.bounded(peer, step, self.transport.receive(peer)).await?;
+        let mut carried = pin!(self.transport.receive(peer));
+        let Ok(arrived) = timeout(self.patience, &mut carried).await else {
+            // Whoever is waited for may be waiting itself. All whose patience ends now say so at once, and then the one that
+            // has nobody to wait for is the one that says nothing. A message that comes now is too late.
+            self.abort().await;
+            let arrived = timeout(GRACE.min(self.patience / 8), carried).await;
+            let notice = arrived
+                .ok()
+                .and_then(Result::ok)
+                .and_then(|bytes| Frame::decode(bytes).ok());
+            return Err(match notice {
+                Some(frame) if self.is_notice(&frame) => Error::GaveUp {
+                    peer,
+                    step: step.name(),
+                },
+                _ => self.silent(peer, step),
+            });
+        };
+        let bytes = arrived.map_err(|error| lost(peer, step, &error))?;
         let step = step.name();
         let frame = Frame::decode(bytes).map_err(|reason| Error::Malformed { peer, step, reason })?;
-        // Who gave up just before or after the others entered the attempt's next id says so under the other one.
-        if frame.step == Step::ABORT.name() && [self.tag, self.before].contains(&frame.tag) {
+        if self.is_notice(&frame) {
             return Err(Error::GaveUp { peer, step });
         }
         let found = if frame.tag != self.tag {
@@ -226,26 +294,28 @@ impl<T: Transport> Links<T> {
         Err(Error::WrongMessage { peer, step, found })
     }
 
-    async fn bounded<R>(
-        &self,
-        peer: PartyId,
-        step: Step,
-        carried: impl Future<Output = Result<R, TransportError>>,
-    ) -> Result<R, Error> {
-        let step = step.name();
-        match timeout(self.patience, carried).await {
-            Ok(Ok(result)) => Ok(result),
-            Ok(Err(error)) => Err(Error::PeerLost {
-                peer,
-                step,
-                reason: error.to_string(),
-            }),
-            Err(_) => Err(Error::PeerLost {
-                peer,
-                step,
-                reason: format!("silent for {:?}", self.patience),
-            }),
+    /// Whether a peer says that it gave up before it sent the message that is due.
+    fn is_notice(&self, frame: &Frame) -> bool {
+        // Who gave up just before the others entered the attempt's next id says so under the other one. Who gave up in a
+        // later round must have sent what is due in this one.
+        let due = frame.tag == self.tag && frame.round <= self.round;
+        frame.step == Step::ABORT.name() && (due || (frame.tag == self.before && self.before != self.tag))
+    }
+
+    fn silent(&self, peer: PartyId, step: Step) -> Error {
+        Error::Silent {
+            peer,
+            step: step.name(),
+            patience: self.patience,
         }
+    }
+}
+
+fn lost(peer: PartyId, step: Step, error: &TransportError) -> Error {
+    Error::PeerLost {
+        peer,
+        step: step.name(),
+        reason: error.to_string(),
     }
 }
 
@@ -266,4 +336,142 @@ pub(crate) fn check_length(peer: PartyId, step: Step, message: &[u8], length: us
         step: step.name(),
         reason,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::{join3, pending};
+
+    use super::*;
+    use crate::{
+        interceptor::{Fate, Interceptor},
+        transport::{Delayed, MemoryTransport},
+    };
+
+    const ID: [u8; 32] = [3; 32];
+
+    fn links<T: Transport>(transport: T, seconds: u64) -> Links<T> {
+        Links::new(transport, &ID, Duration::from_secs(seconds)).unwrap()
+    }
+
+    /// Two rounds, and a notice if they fail.
+    async fn two_rounds<T: Transport>(mut links: Links<T>) -> Result<(), Error> {
+        for step in [Step::AND, Step::OPEN] {
+            if let Err(error) = links.broadcast(step, vec![1]).await {
+                links.abort().await;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Party 2 is silent towards party 1, which therefore has nothing to send to party 0 in the next round. Whichever of the
+    /// two loses patience first, party 0 does not name party 1.
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_silent_party_is_not_named() {
+        for patience in [59, 60, 61] {
+            let mut network: Vec<_> = MemoryTransport::network(3)
+                .into_iter()
+                .map(|transport| {
+                    let silent = transport.me() == 2;
+                    let latency = Duration::from_millis(50);
+                    Interceptor::new(Delayed::new(transport, latency), move |intercepted| {
+                        if silent && intercepted.to == 1 {
+                            Fate::Drop
+                        } else {
+                            Fate::Deliver
+                        }
+                    })
+                })
+                .collect();
+            let (last, middle, first) = (network.remove(2), network.remove(1), network.remove(0));
+            let running = join3(
+                two_rounds(links(first, patience)),
+                two_rounds(links(middle, 60)),
+                two_rounds(links(last, 300)),
+            );
+            let (first, middle, _) = timeout(Duration::from_secs(600), running).await.unwrap();
+            let step = Step::OPEN.name();
+            assert_eq!(first, Err(Error::GaveUp { peer: 1, step }), "patience {patience}");
+            let silent = Error::Silent {
+                peer: 2,
+                step: Step::AND.name(),
+                patience: Duration::from_secs(60),
+            };
+            assert_eq!(silent.suspects(3, 1), [0, 2]);
+            assert_eq!(middle, Err(silent), "patience {patience}");
+        }
+    }
+
+    /// A notice says in which round its sender gave up. One that got further than this party sent what this party misses.
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_of_a_later_round_does_not_excuse_silence() {
+        for (round, silence) in [(0, 0), (0, 61), (1, 0), (1, 61)] {
+            let mut network = MemoryTransport::network(2);
+            let (peer, me) = (network.remove(1), network.remove(0));
+            let mut links = links(me, 60);
+            let notice = async {
+                tokio::time::sleep(Duration::from_secs(silence)).await;
+                let notice = frame::encode(&tag(&ID), round, Step::ABORT.name(), &[]);
+                peer.send(0, notice).await.unwrap();
+                pending::<()>().await;
+            };
+            let outgoing = vec![vec![]; 2];
+            let exchange = timeout(Duration::from_secs(600), links.exchange(Step::AND, &outgoing));
+            let Either::Left((result, _)) = select(pin!(exchange), pin!(notice)).await else {
+                panic!("the peer is still there")
+            };
+            let error = result.unwrap().unwrap_err();
+            assert_eq!(
+                matches!(error, Error::GaveUp { peer: 1, .. }),
+                round == 0,
+                "{error}"
+            );
+            assert_eq!(error.suspects(2, 0) == [1], round == 1, "{error}");
+        }
+    }
+
+    /// A network on which party 2 takes no frames.
+    struct Stuck(MemoryTransport);
+
+    impl Transport for Stuck {
+        fn parties(&self) -> usize {
+            self.0.parties()
+        }
+
+        fn me(&self) -> PartyId {
+            self.0.me()
+        }
+
+        async fn send(&self, to: PartyId, frame: Vec<u8>) -> Result<(), TransportError> {
+            if to == 2 {
+                self.0.send(to, b"cut off".to_vec()).await?;
+                pending::<()>().await;
+            }
+            self.0.send(to, frame).await
+        }
+
+        async fn receive(&self, from: PartyId) -> Result<Vec<u8>, TransportError> {
+            self.0.receive(from).await
+        }
+    }
+
+    /// Party 1 gives up while party 0's frame to party 2 is stuck: that is told at once, and nothing is sent after half a frame.
+    #[tokio::test(start_paused = true)]
+    async fn a_notice_is_heard_while_a_frame_is_stuck() {
+        let mut network = MemoryTransport::network(3);
+        let (last, middle, first) = (network.remove(2), network.remove(1), network.remove(0));
+        let middle = links(middle, 60);
+        middle.abort().await;
+        let mut first = links(Stuck(first), 60);
+        let outgoing = vec![vec![]; 3];
+        let exchange = first.exchange(Step::AND, &outgoing);
+        let result = timeout(Duration::from_secs(30), exchange).await.unwrap();
+        let step = Step::AND.name();
+        assert_eq!(result, Err(Error::GaveUp { peer: 1, step }));
+        first.abort().await;
+        drop((first, middle));
+        assert_eq!(last.receive(0).await, Ok(b"cut off".to_vec()));
+        assert_eq!(last.receive(0).await, Err(TransportError::Closed));
+    }
 }
