@@ -94,7 +94,14 @@ pub async fn run_online<T: Transport>(
     let start = Instant::now();
     let mut gates = preprocessed.start(&attempt.session, attempt.counter).await?;
     let triples = gates.triples_left();
-    let outcome = clear(&mut gates, terms, own).await?;
+    let outcome = match clear(&mut gates, terms, own).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // The engine knows of its own errors alone; the peers would take the others for a broken connection.
+            gates.give_up().await;
+            return Err(error);
+        }
+    };
     let Stats {
         rounds, bytes_sent, ..
     } = gates.stats();
@@ -108,4 +115,53 @@ pub async fn run_online<T: Transport>(
         ..PartyStats::default()
     };
     Ok((outcome, stats))
+}
+
+#[cfg(test)]
+mod tests {
+    use mpc_engine::{Error, transport::MemoryTransport};
+    use order_commitments::AllocationRule;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// A party whose own curve does not fit ends the run before its first message; the others hear that it gave up.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_error_that_is_not_the_engines_is_told_to_the_peers() {
+        let terms = ClearingTerms {
+            participants: ["A", "B", "C"].map(String::from).to_vec(),
+            levels: 2,
+            lots: 10,
+            min_lots: 0,
+            rule: AllocationRule::PricePriority,
+            demand_bits: 5,
+            fan_out: 3,
+        };
+        let mut parties = JoinSet::new();
+        for (party, transport) in MemoryTransport::network(3).into_iter().enumerate() {
+            let terms = terms.clone();
+            parties.spawn(async move {
+                let attempt = Attempt {
+                    session: [1; 32],
+                    counter: 0,
+                    patience: Duration::from_secs(120),
+                };
+                let demand = if party == 1 { vec![9, 8, 7] } else { vec![9, 8] };
+                let own = DemandCurve::new(demand).unwrap();
+                (party, run_party(transport, &attempt, &terms, &own).await)
+            });
+        }
+        for (party, result) in parties.join_all().await {
+            let error = result.unwrap_err();
+            if party == 1 {
+                let (expected, found) = (2, 3);
+                assert_eq!(error, ClearingError::Levels { expected, found });
+            } else {
+                // Of the two others one may hear it from the other.
+                let told =
+                    matches!(&error, ClearingError::Engine(Error::GaveUp { peer, .. }) if *peer != party);
+                assert!(told, "party {party}: {error}");
+            }
+        }
+    }
 }

@@ -113,12 +113,25 @@ impl<T: Transport> Online<T> {
         (self.links.into_transport(), stats)
     }
 
+    /// Ends the attempt for a reason that the engine does not know of: erases what is left and tells the peers that this
+    /// party gave up, which they would otherwise take for a broken connection. Does nothing more than erase after an
+    /// error of which the engine told them.
+    pub async fn give_up(mut self) {
+        self.end().await;
+    }
+
+    async fn end(&mut self) {
+        if self.material.take().is_some() {
+            *self.delta = Block::ZERO;
+            self.links.abort().await;
+        }
+    }
+
     async fn ended<R>(&mut self, result: Result<R, Error>) -> Result<R, Error> {
         // Wrong arguments and too little material are found before anything is sent, and by all parties alike.
         let fatal = matches!(&result, Err(error) if !matches!(error, Error::Parameter { .. } | Error::Exhausted { .. }));
-        if fatal && self.material.take().is_some() {
-            *self.delta = Block::ZERO;
-            self.links.abort().await;
+        if fatal {
+            self.end().await;
         }
         result
     }
