@@ -124,6 +124,9 @@ impl Columns {
                 carries = lower(circuit, column, carries, height);
             }
         }
+        // A third bit would be left out of the sum.
+        let tallest = self.columns.iter().map(Vec::len).max().unwrap_or(0);
+        assert!(tallest <= 2, "a column of {tallest} bits after the last layer");
         let row = |index: usize| {
             self.columns
                 .iter()
@@ -174,14 +177,17 @@ fn lower(circuit: &mut Circuit, column: &mut Vec<Wire>, incoming: Vec<Wire>, hei
             let (sum, carry) = circuit.full_adder(top[0], top[1], top[2]);
             done.push(sum);
             outgoing.push(carry);
-        } else if bits.len() >= 2 {
+        } else {
+            // At most half as many carries come in as the height before the last layer. Were it otherwise, the result would
+            // be wrong and all parties would agree on it.
+            assert!(
+                bits.len() >= 2,
+                "a column's carries alone exceed the height {height}"
+            );
             let rest = bits.split_off(2);
             done.push(circuit.xor(bits[0], bits[1]));
             outgoing.push(circuit.and(bits[0], bits[1]));
             bits = rest;
-        } else {
-            // Cannot be: at most half as many carries come in as the height before the last layer.
-            break;
         }
     }
     bits.append(&mut done);
@@ -264,6 +270,14 @@ mod tests {
                 prop_assert!(cost.triples <= m * n + 2 * (m + n));
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "carries alone exceed the height 2")]
+    fn a_column_that_cannot_be_lowered_is_not_cut() {
+        let mut circuit = Circuit::new();
+        let (mut column, carries) = (circuit.inputs(1), circuit.inputs(3));
+        lower(&mut circuit, &mut column, carries, 2);
     }
 
     #[test]

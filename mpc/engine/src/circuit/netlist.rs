@@ -36,9 +36,14 @@ impl Wire {
         self.0 & 1 == 1
     }
 
+    /// The output of a node, of which a circuit has fewer than 2^31: another's wire would be a wrong result that all
+    /// parties agree on.
     fn of_node(node: usize) -> Self {
-        // Circuits stay far below 2^31 gates; memory runs out first.
-        Self(u32::try_from(node).map_or(u32::MAX, |node| node << 1))
+        assert!(
+            node < 1 << 31,
+            "a circuit of {node} nodes; its wires count fewer than 2^31"
+        );
+        Self((node as u32) << 1)
     }
 
     fn invert_if(self, inverted: bool) -> Self {
@@ -182,6 +187,19 @@ impl Circuit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_node_has_a_wire_of_its_own() {
+        let last = (1 << 31) - 1;
+        assert_eq!(Wire::of_node(last).node(), last);
+        assert!(!Wire::of_node(last).inverted());
+    }
+
+    #[test]
+    #[should_panic(expected = "a circuit of 2147483648 nodes")]
+    fn more_nodes_than_wires_can_name_are_refused() {
+        let _ = Wire::of_node(1 << 31);
+    }
 
     #[test]
     fn folds_what_is_known() {
