@@ -20,6 +20,9 @@ pub type Tag = [u8; 16];
 
 const FIXED: usize = 1 + size_of::<Tag>() + 4 + 1;
 
+/// The longest header, in bytes.
+pub(crate) const MAX_HEADER: usize = FIXED + MAX_STEP;
+
 /// One message with its header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {

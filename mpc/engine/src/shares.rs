@@ -36,6 +36,17 @@ impl Shares {
         self.bits.len()
     }
 
+    /// Adds others after these. The room for them must have been there from the start, or what is copied to a larger place
+    /// stays behind in memory.
+    pub(crate) fn append(&mut self, others: &Self) {
+        debug_assert!(self.bits.capacity() >= self.len() + others.len());
+        self.bits.extend_from_slice(&others.bits);
+        let blocks = self.macs.iter_mut().chain(&mut self.keys);
+        for (blocks, others) in blocks.zip(others.macs.iter().chain(&others.keys)) {
+            blocks.extend_from_slice(others);
+        }
+    }
+
     /// The shares from `at` on; those before stay. What is cut off is erased with the rest of the vector's memory.
     pub(crate) fn split_off(&mut self, at: usize) -> Self {
         let split = |blocks: &mut Vec<Block>| {

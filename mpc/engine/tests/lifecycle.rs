@@ -165,6 +165,37 @@ async fn what_was_preprocessed_runs_out() {
     join_all(running).await;
 }
 
+/// So many inputs that their masks take two batches of their own, beside one of triples.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_inputs_are_masked_in_batches_of_their_own() {
+    const COUNT: usize = 110_000;
+    let value = |party: usize, index: usize| (index * 7 + party * 5 + index / 1_000).is_multiple_of(3);
+    let demand = Demand {
+        triples: 2,
+        inputs: vec![COUNT; 3],
+    };
+    let running = online(3, &demand).await.into_iter().map(|mut online| {
+        tokio::spawn(async move {
+            let me = online.me();
+            let mine: Vec<_> = (0..COUNT).map(|index| value(me, index)).collect();
+            let mut bits = online.input(&mine, &[COUNT; 3]).await.unwrap().concat();
+            // The last masks of the first and the last party, of different batches.
+            let (first, last) = (bits[COUNT - 1].clone(), bits[3 * COUNT - 1].clone());
+            let complements = (online.not(&first), online.not(&last));
+            bits.extend(online.and(&[(first, last), complements]).await.unwrap());
+            online.open(&bits).await
+        })
+    });
+    let mut expected: Vec<_> = (0..3 * COUNT)
+        .map(|index| value(index / COUNT, index % COUNT))
+        .collect();
+    let (first, last) = (expected[COUNT - 1], expected[3 * COUNT - 1]);
+    expected.extend([first & last, !first & !last]);
+    for opened in join_all(running).await {
+        assert!(opened.unwrap().unwrap() == expected);
+    }
+}
+
 #[tokio::test]
 async fn wrong_arguments_are_refused() {
     let setups = set_up(MemoryTransport::network(2), |_| [1; 32]).await;

@@ -66,7 +66,7 @@ pub use context::Context;
 pub use receiver::{Receiver, ReceiverCommitted};
 pub use sender::{Sender, SenderChallenged, SenderSetup};
 
-use crate::Error;
+use crate::{Error, block::BLOCK_BYTES, frame::MAX_HEADER, transport::MAX_FRAME};
 
 /// Bits of Delta for each tree. The corrections take `128 / K` bits an OT, the streams `2^K / K` bits for each bit of
 /// the columns: with 2 instead of 4, a batch takes three quarters of the time and twice the bytes; with 8, half of
@@ -79,8 +79,13 @@ const LEAVES: usize = 1 << K;
 /// Trees, for 128 bits of Delta.
 const TREES: usize = 128 / K;
 
-/// The most correlated OTs in a batch.
-pub const MAX_BATCH: usize = 1 << 22;
+/// The most correlated OTs in a batch: its corrections, a column for each tree, must fit a frame.
+pub const MAX_BATCH: usize = 1 << 21;
+
+const _: () = assert!(
+    TREES * (MAX_BATCH / 128 + 1) * BLOCK_BYTES + MAX_HEADER <= MAX_FRAME,
+    "the corrections of the largest batch do not fit a frame"
+);
 
 /// Blocks of a column for a batch of `count`: the rows that are used, and one block of rows for the mask.
 fn blocks(count: usize) -> Result<usize, Error> {
@@ -91,7 +96,7 @@ fn blocks(count: usize) -> Result<usize, Error> {
         Err(Error::Parameter {
             parameter: "correlated OTs in a batch",
             found,
-            allowed: "1 to 4194304",
+            allowed: "1 to 2097152",
         })
     }
 }

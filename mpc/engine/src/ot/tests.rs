@@ -421,7 +421,7 @@ fn batch_sizes_have_bounds() {
     let mut rng = rng(10);
     let (sender, receiver) = dealt(Block(1), &mut rng);
     let found = |count: usize| {
-        let (parameter, allowed) = ("correlated OTs in a batch", "1 to 4194304");
+        let (parameter, allowed) = ("correlated OTs in a batch", "1 to 2097152");
         Some(Error::Parameter {
             parameter,
             found: count.to_string(),
@@ -433,7 +433,7 @@ fn batch_sizes_have_bounds() {
         sender.challenge(MAX_BATCH + 1, &[], &mut rng).err(),
         found(MAX_BATCH + 1)
     );
-    assert_eq!(MAX_BATCH, 4_194_304);
+    assert_eq!(MAX_BATCH, 2_097_152);
 }
 
 /// Every message in turn cut short or drawn out is refused with the step's name.

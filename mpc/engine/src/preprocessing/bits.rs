@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// Bits given up to mask the check: 2 rho.
-const MASK: usize = 128;
+pub(super) const MASK: usize = 128;
 
 /// One party's choice of bits, the mask's included.
 pub(crate) type Choices = Arc<Zeroizing<Vec<bool>>>;

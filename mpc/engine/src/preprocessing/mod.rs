@@ -46,36 +46,42 @@ pub(crate) async fn run<T: Transport>(
             allowed: "one count a party",
         });
     }
+    let batches = plan::plan(demand.triples, parties);
+    let wanted: usize = demand.inputs.iter().sum();
+    let first = batches[0];
+    let own_batches = plan::mask_batches(wanted, first, parties);
+    let with_first = if own_batches.is_empty() { wanted } else { 0 };
+    let mut masks = Shares::with_capacity(parties, me, wanted - with_first);
+    for count in own_batches {
+        masks.append(&authenticate(state, count).await?);
+    }
+
+    let mut bits = authenticate(state, 3 * first.leaky() + with_first).await?;
+    if with_first == wanted {
+        masks = bits.split_off(3 * first.leaky());
+    }
+    let masks = mask(state, masks, &demand.inputs).await?;
     let mut triples = Triples::new(parties, me);
-    let mut masks = None;
-    for batch in plan::plan(demand.triples, parties) {
-        let shares = 3 * batch.leaky();
-        // All inputs are masked by shares of the first batch.
-        let inputs = if masks.is_none() {
-            demand.inputs.iter().sum()
-        } else {
-            0
+    let mut bits = Some(bits);
+    for batch in batches {
+        let bits = match bits.take() {
+            Some(bits) => bits,
+            None => authenticate(state, 3 * batch.leaky()).await?,
         };
-        let own = bits::draw(&mut state.rng, shares + inputs);
-        let mut bits = bits::authenticate(state, &vec![shares + inputs; parties], vec![own; parties]).await?;
-        if masks.is_none() {
-            masks = Some(mask(state, bits.split_off(shares), &demand.inputs).await?);
-        }
-        if shares > 0 {
+        if batch.triples > 0 {
             let unchecked = leaky::multiply(state, bits).await?;
             let leaky = unchecked.check(state).await?;
             triples = buckets::combine(state, leaky, batch, triples).await?;
         }
     }
-    let none = || {
-        Masks::new(
-            Shares::with_capacity(parties, me, 0),
-            Vec::new(),
-            vec![0..0; parties],
-            me,
-        )
-    };
-    Ok((triples, masks.unwrap_or_else(none)))
+    Ok((triples, masks))
+}
+
+/// Shares of `count` random bits, in one batch.
+async fn authenticate<T: Transport>(state: &mut State<T>, count: usize) -> Result<Shares, Error> {
+    let parties = state.links.parties();
+    let own = bits::draw(&mut state.rng, count);
+    bits::authenticate(state, &vec![count; parties], vec![own; parties]).await
 }
 
 /// Makes input masks of `shares`, `inputs[i]` for each party `i`: everybody opens a party's masks to that party. The

@@ -1,4 +1,6 @@
-//! How many leaky triples a demand takes, in which batches and buckets.
+//! How many leaky triples a demand takes, in which batches and buckets, and which batches the input masks come in.
+
+use crate::block::BLOCK_BYTES;
 
 /// Triples in the smallest batch for each size of bucket, smallest buckets first.
 const BUCKETS: [(usize, usize); 2] = [(8_192, 4), (1_024, 5)];
@@ -8,6 +10,9 @@ const BATCH_BYTES: usize = 20 << 20;
 
 /// The most batches of an attempt. Each adds to the chance of a leak, and the larger they are the less.
 const MOST_BATCHES: usize = 16;
+
+/// What the MAC and the key of one share take for each peer, in bytes.
+const SHARE_BYTES: usize = 2 * BLOCK_BYTES;
 
 /// A batch of triples that share their checks and their buckets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,21 @@ impl Batch {
     }
 }
 
+/// How many of `masks` input masks come in which batches: few in the first batch of triples, which is `first`; more in batches of
+/// their own before it, each no larger than a batch of triples may be.
+pub(crate) fn mask_batches(masks: usize, first: Batch, parties: usize) -> Vec<usize> {
+    let shares = 3 * first.leaky();
+    let most = (BATCH_BYTES / (SHARE_BYTES * (parties - 1))).max(shares);
+    let room = if shares == 0 { most } else { most / 4 };
+    if masks <= room {
+        return Vec::new();
+    }
+    let count = masks.div_ceil(most);
+    (0..count)
+        .map(|batch| masks / count + usize::from(batch < masks % count))
+        .collect()
+}
+
 /// The batches for at least `triples` triples among `parties`, all of one size; one without triples if none are
 /// wanted, for the inputs.
 pub(crate) fn plan(triples: usize, parties: usize) -> Vec<Batch> {
@@ -47,8 +67,8 @@ pub(crate) fn plan(triples: usize, parties: usize) -> Vec<Batch> {
             bucket: 0,
         }];
     }
-    // A leaky triple has three shares, each with a MAC and a key a peer.
-    let most = (BATCH_BYTES / (3 * 2 * 16 * (parties - 1) * BUCKETS[0].1)).max(BUCKETS[0].0);
+    // A leaky triple has three shares.
+    let most = (BATCH_BYTES / (3 * SHARE_BYTES * (parties - 1) * BUCKETS[0].1)).max(BUCKETS[0].0);
     let count = triples.div_ceil(most).min(MOST_BATCHES);
     vec![Batch::at_least(triples.div_ceil(count)); count]
 }
@@ -58,6 +78,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{ot::MAX_BATCH, preprocessing::bits::MASK};
+
+    /// All that the largest listing takes: 1024 levels probed at once, 49 bits of demand, 16 organisations.
+    const MOST_TRIPLES: usize = 2_200_000;
+    const MOST_MASKS: usize = 16 * (1024 * 49 + 1023 * 48);
 
     /// log2 of the chance that an adversary gets a bucket that leaks: of `bad` leaky triples each is caught with
     /// probability 1/2, and `bucket` of them must fall together (2017/189, section 5.3).
@@ -85,6 +110,42 @@ mod tests {
             let bytes = batches[0].leaky() * 96 * (parties - 1);
             prop_assert!(bytes <= allowed * 5 / 4 || batches.len() == MOST_BATCHES, "{bytes}");
         }
+    }
+
+    proptest! {
+        #[test]
+        fn every_batch_can_be_sent_and_its_masks_are_bounded(
+            triples in 0..=MOST_TRIPLES, masks in 0..=MOST_MASKS, parties in 2_usize..=16
+        ) {
+            let first = plan(triples, parties)[0];
+            let own = mask_batches(masks, first, parties);
+            let with_first = if own.is_empty() { masks } else { 0 };
+            prop_assert_eq!(own.iter().sum::<usize>() + with_first, masks);
+            let shares = 3 * first.leaky();
+            let allowed = shares.max(BATCH_BYTES / (SHARE_BYTES * (parties - 1)));
+            prop_assert!(own.iter().all(|&masks| 0 < masks && masks <= allowed));
+            let room = if shares == 0 { allowed } else { allowed / 4 };
+            prop_assert!(with_first <= room);
+            prop_assert!(shares + with_first + MASK <= MAX_BATCH);
+            prop_assert!(own.iter().all(|masks| masks + MASK <= MAX_BATCH));
+        }
+    }
+
+    #[test]
+    fn many_masks_have_batches_of_their_own() {
+        let first = plan(25_000, 3)[0];
+        assert_eq!(mask_batches(81_920, first, 3), []);
+        assert_eq!(mask_batches(81_921, first, 3), [81_921]);
+        let allowed = BATCH_BYTES / 64;
+        assert_eq!(
+            mask_batches(2 * allowed + 1, first, 3),
+            [218_454, 218_454, 218_453]
+        );
+        let none = plan(0, 3)[0];
+        assert_eq!(mask_batches(allowed, none, 3), []);
+        assert_eq!(mask_batches(allowed + 1, none, 3), [163_841, 163_840]);
+        let largest = plan(MOST_TRIPLES, 16)[0];
+        assert_eq!(mask_batches(MOST_MASKS, largest, 16), [MOST_MASKS]);
     }
 
     /// Many of the smallest batches would leak too often together.
