@@ -7,9 +7,10 @@
 
 use mpc_engine::{
     Gates,
-    circuit::{Carry, Circuit, Columns, Cost, Ordered, Plan, Wire, Word, bits_of, borrow_free_carries},
+    circuit::{Carry, Circuit, Columns, Cost, Ordered, Plan, Wire, Word, borrow_free_carries},
 };
 use order_commitments::{Level, Lots};
+use zeroize::Zeroizing;
 
 use crate::{ClearingError, ClearingTerms, schedule::Interval, terms::width_of, transcript::Opening};
 
@@ -191,9 +192,12 @@ async fn input<G: Gates>(
     own: &(dyn Fn(Level) -> Lots + Sync),
 ) -> Result<Round<G::Bit>, ClearingError> {
     let width = terms.demand_bits;
-    let mut mine: Vec<bool> = Vec::new();
+    // With room for all, or a copy would stay behind in memory whenever it grows.
+    let count = probes.len() * width + levels.len().saturating_sub(1) * (width - 1);
+    let mut mine = Zeroizing::new(Vec::with_capacity(count));
     for &level in probes {
-        mine.extend(bits_of(own(level).into(), width));
+        let demand = own(level);
+        mine.extend((0..width).map(|bit| demand >> bit & 1 == 1));
     }
     for (&low, &high) in levels.iter().zip(levels.iter().skip(1)) {
         mine.extend(borrow_free_carries(own(low), own(high), width));

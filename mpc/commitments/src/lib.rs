@@ -40,6 +40,10 @@ pub use session::{Participant, Session, SessionId, SessionTerms};
 
 /// The version of commitments, digests and session ids. It is part of every domain tag, so that a value of one
 /// version is never mistaken for one of another.
+///
+/// As it enters the session's id, it also stands for what the organisations compute in a session: a change of a
+/// circuit, of the schedule of probes or of the order of openings must raise it, or sidecars of different builds would
+/// start a computation that they cannot end together.
 pub const PROTOCOL_VERSION: u16 = 1;
 
 /// A count of lots. A listing sells, and an order wants, fewer than 2^32; a book's demand stays below 2^49.

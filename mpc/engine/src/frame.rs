@@ -10,6 +10,10 @@
 //! | rest | the message |
 
 /// The version of the protocol; it is in every frame and in every domain separator.
+///
+/// It covers what parties compute in lockstep as well: the gates and rounds of the circuits, and the order of the openings. Nothing
+/// else tells parties apart whose circuits differ, and they would compute nonsense together. A change of any of them must raise this
+/// version or, where it is one of the program above the engine, the version that enters the session's id.
 pub const VERSION: u8 = 1;
 
 /// The longest name of a step, in bytes.

@@ -173,6 +173,7 @@ impl<T: Transport> Online<T> {
             });
         }
         let masks = self.material()?.1.take(me, counts)?;
+        // Public, as the masks are uniform.
         let masked: Vec<bool> = mine
             .iter()
             .zip(masks.values.iter())

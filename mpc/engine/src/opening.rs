@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::{
     Error, PartyId,
@@ -31,7 +32,9 @@ pub(crate) async fn open<T: Transport>(
     shares: &Shares,
 ) -> Result<Vec<bool>, Error> {
     let all = vec![0..shares.len(); links.parties()];
-    open_to(links, step, id, delta, shares, &all).await
+    let mut opened = open_to(links, step, id, delta, shares, &all).await?;
+    // Everybody's now, no secret.
+    Ok(std::mem::take(&mut *opened))
 }
 
 /// Opens to each party `i` its part `parts[i]` of `shares`; returns this party's, verified as in [`open`].
@@ -42,7 +45,7 @@ pub(crate) async fn open_to<T: Transport>(
     delta: Block,
     shares: &Shares,
     parts: &[Range<usize>],
-) -> Result<Vec<bool>, Error> {
+) -> Result<Zeroizing<Vec<bool>>, Error> {
     let me = links.me();
     let context = Context {
         id,
@@ -59,7 +62,7 @@ pub(crate) async fn open_to<T: Transport>(
     }
     let incoming = links.exchange(step, &outgoing).await?;
     let mine = parts[me].clone();
-    let mut opened = shares.bits[mine.clone()].to_vec();
+    let mut opened = Zeroizing::new(shares.bits[mine.clone()].to_vec());
     for peer in links.peers() {
         let message = &incoming[peer];
         check_length(peer, step, message, packed_len(mine.len()) + HASH_BYTES)?;

@@ -17,16 +17,12 @@ pub struct Ordered {
 
 /// The carries that the owner of `high` and `low` has to give for [`Circuit::ordered`]: those of `high + ~low + 1`
 /// into the bits 1 to `width - 1`.
-#[must_use]
-pub fn borrow_free_carries(high: u64, low: u64, width: usize) -> Vec<bool> {
-    let mut carry = true;
-    (0..width.saturating_sub(1))
-        .map(|bit| {
-            let (high, rest) = (high >> bit & 1 == 1, low >> bit & 1 == 0);
-            carry = if high == rest { high } else { carry };
-            carry
-        })
-        .collect()
+///
+/// The numbers are the owner's secret: nothing branches on them, and the carries are not stored here.
+pub fn borrow_free_carries(high: u64, low: u64, width: usize) -> impl Iterator<Item = bool> {
+    // What a sum differs by from its addends' exclusive or are the carries into its bits.
+    let carries = high.wrapping_sub(low) ^ high ^ !low;
+    (1..width).map(move |bit| carries >> bit & 1 == 1)
 }
 
 impl Circuit {
@@ -85,7 +81,7 @@ mod tests {
             let mask = (1 << width) - 1;
             let high = high & mask;
             let low = if same { high } else { low & mask };
-            let carries = borrow_free_carries(high, low, width);
+            let carries: Vec<_> = borrow_free_carries(high, low, width).collect();
             let (holds, difference) = check(high, low, &carries, width);
             prop_assert_eq!(holds, high >= low);
             if holds {

@@ -82,12 +82,17 @@ pub(crate) struct Taken {
 
 impl Masks {
     /// Masks of which `parts[i]` are party `i`'s; `values` are this party's.
-    pub(super) fn new(shares: Shares, values: Vec<bool>, parts: Vec<Range<usize>>, me: PartyId) -> Self {
+    pub(super) fn new(
+        shares: Shares,
+        values: Zeroizing<Vec<bool>>,
+        parts: Vec<Range<usize>>,
+        me: PartyId,
+    ) -> Self {
         let peers = (0..parts.len()).filter(|peer| *peer != me).collect();
         let used = vec![0; parts.len()];
         Self {
             shares,
-            values: Zeroizing::new(values),
+            values,
             parts,
             used,
             peers,
