@@ -7,7 +7,7 @@ use fabric_protos::ipo::sidecar::v1 as wire;
 use ipo_clearing::party::{demand, run_online};
 use ipo_clearing::terms::demand_bits;
 use ipo_clearing::{ClearingError, ClearingTerms, Outcome};
-use mpc_engine::{Error as EngineError, PartyId, Setup, Transport};
+use mpc_engine::{PartyId, Setup, Transport};
 use order_commitments::{DemandCurve, Session};
 
 use crate::clearing_task::blocking;
@@ -28,9 +28,10 @@ pub(crate) struct Attempt<'a> {
 impl Attempt<'_> {
     /// Runs the attempt to the public outcome.
     pub(crate) async fn run<T: Transport>(&self, transport: Arc<T>) -> Result<wire::Outcome, Failure> {
+        let me = transport.me();
         match self.clear(transport).await {
             Ok(outcome) => Ok(self.told(&outcome)),
-            Err(error) => Err(self.failure(&error)),
+            Err(error) => Err(self.failure(&error, me)),
         }
     }
 
@@ -80,15 +81,10 @@ impl Attempt<'_> {
         }
     }
 
-    fn failure(&self, error: &ClearingError) -> Failure {
+    fn failure(&self, error: &ClearingError, me: PartyId) -> Failure {
         let msp = |party: &PartyId| self.session.participants().get(*party).map(|it| it.msp.clone());
         let suspects: Vec<PartyId> = match error {
-            ClearingError::Engine(EngineError::CheckFailed { suspects, .. }) => suspects.clone(),
-            ClearingError::Engine(
-                EngineError::PeerLost { peer, .. }
-                | EngineError::Malformed { peer, .. }
-                | EngineError::WrongMessage { peer, .. },
-            ) => vec![*peer],
+            ClearingError::Engine(error) => error.suspects(self.session.participants().len(), me),
             ClearingError::DemandRises { party, .. } => vec![*party],
             _ => Vec::new(),
         };
