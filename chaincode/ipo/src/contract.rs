@@ -15,9 +15,12 @@ use crate::sealed::{RESPONSE_KEY, ResponseKey};
 use crate::sidecar::SidecarClient;
 use crate::token::{CoinId, Output};
 use crate::transactions::listings::Filter;
-use crate::transactions::orders::{Submission, parse_ids, parse_submissions};
+use crate::transactions::orders::{
+    Replacement, Submission, parse_ids, parse_replacements, parse_submissions,
+};
 use crate::transactions::{
-    allocations, clearing, listings, only, orders, own_orders, parse, roster, settlement, tokens,
+    allocations, clearing, export, listings, only, orders, own_orders, parse, receipts, roster, settlement,
+    tokens,
 };
 
 const COINS: &str = r#"a list of unspent outputs, each as "transaction.index""#;
@@ -171,7 +174,14 @@ fn orders(contract: Contract, app: &Arc<Application>) -> Contract {
             "CancelOrder",
             ["listing", "orderId"],
             handler!(app, |tx, _app, listing: String, order_id: String| {
-                orders::cancel(&tx, &listing_id(&listing)?, &self::order_id(&order_id)?).await?
+                only(orders::cancel(&tx, &listing_id(&listing)?, &[self::order_id(&order_id)?]).await?)?
+            }),
+        )
+        .submit(
+            "CancelOrders",
+            ["listing", "orderIds"],
+            handler!(app, |tx, _app, listing: String, order_ids: String| {
+                orders::cancel(&tx, &listing_id(&listing)?, &parse_ids(&order_ids)?).await?
             }),
         )
         .submit(
@@ -183,24 +193,56 @@ fn orders(contract: Contract, app: &Arc<Application>) -> Contract {
                            old_id: String,
                            new_id: String,
                            commitment: String| {
-                let old = OrderId::parse("oldId", &old_id)?;
-                let new = Submission {
-                    order_id: OrderId::parse("newId", &new_id)?,
+                let replacement = Replacement {
+                    old_id: OrderId::parse("oldId", &old_id)?,
+                    new_id: OrderId::parse("newId", &new_id)?,
                     commitment,
                 };
-                orders::replace(&tx, &listing_id(&listing)?, &old, &new).await?
+                only(orders::replace(&tx, &listing_id(&listing)?, &[replacement]).await?)?
+            }),
+        )
+        .submit(
+            "ReplaceOrders",
+            ["listing", "replacements"],
+            handler!(app, |tx, _app, listing: String, replacements: String| {
+                let replacements = parse_replacements(&replacements)?;
+                orders::replace(&tx, &listing_id(&listing)?, &replacements).await?
+            }),
+        )
+        .evaluate(
+            "ReadOrderRecord",
+            ["listing", "msp", "orderId"],
+            handler!(app, |tx, _app, listing: String, msp: String, order_id: String| {
+                let (msp, id) = (MspId::parse("msp", &msp)?, self::order_id(&order_id)?);
+                receipts::read(&tx, &listing_id(&listing)?, &msp, &id).await?
+            }),
+        )
+        .evaluate(
+            "OrderHistory",
+            ["listing", "msp", "orderId"],
+            handler!(app, |tx, _app, listing: String, msp: String, order_id: String| {
+                let (msp, id) = (MspId::parse("msp", &msp)?, self::order_id(&order_id)?);
+                receipts::history(&tx, &listing_id(&listing)?, &msp, &id).await?
             }),
         )
         .evaluate(
             "QueryOrderRecords",
             ["listing", "msp"],
             handler!(app, |tx, _app, listing: String, msp: String| {
-                let msp = if msp.is_empty() {
-                    None
-                } else {
-                    Some(MspId::parse("msp", &msp)?)
-                };
-                orders::records(&tx, &listing_id(&listing)?, msp.as_ref()).await?
+                receipts::all(&tx, &listing_id(&listing)?, maybe_msp(&msp)?.as_ref()).await?
+            }),
+        )
+        .evaluate(
+            "QueryOrderRecordsWithPagination",
+            ["listing", "msp", "pageSize", "bookmark"],
+            handler!(app, |tx,
+                           _app,
+                           listing: String,
+                           msp: String,
+                           page_size: u32,
+                           bookmark: String| {
+                let msp = maybe_msp(&msp)?;
+                receipts::page(&tx, &listing_id(&listing)?, msp.as_ref(), page_size, &bookmark).await?
             }),
         )
 }
@@ -243,6 +285,29 @@ fn own_orders(contract: Contract, app: &Arc<Application>) -> Contract {
                 key.seal(&tx.id, &own_orders::query(&tx, &listing_id(&listing)?).await?)?
             }),
         ))
+        .with(own_evaluate(
+            "QueryOrdersWithPagination",
+            ["listing", "pageSize", "bookmark"],
+            handler!(app, |tx,
+                           _app,
+                           listing: String,
+                           page_size: u32,
+                           bookmark: String| {
+                let key = response_key(&tx)?;
+                let page = own_orders::page(&tx, &listing_id(&listing)?, page_size, &bookmark).await?;
+                key.seal(&tx.id, &page)?
+            }),
+        ))
+        .with(own_evaluate(
+            "CheckReceipt",
+            ["listing", "msp", "orderId"],
+            handler!(app, |tx, _app, listing: String, msp: String, order_id: String| {
+                let (msp, id) = (MspId::parse("msp", &msp)?, self::order_id(&order_id)?);
+                let sent = own_orders::one_from_transient(&tx, id)?;
+                let (id, order) = only(sent)?;
+                receipts::check(&tx, &listing_id(&listing)?, &msp, &id, &order).await?
+            }),
+        ))
         .with(own_submit(
             "RestoreOrders",
             ["listing", "orderIds"],
@@ -274,6 +339,19 @@ fn own_orders(contract: Contract, app: &Arc<Application>) -> Contract {
                     &tx.id,
                     &allocations::read(&tx, &listing_id(&listing)?, &self::order_id(&order_id)?).await?,
                 )?
+            }),
+        ))
+        .with(own_evaluate(
+            "ExportBook",
+            ["listing", "pageSize", "bookmark"],
+            handler!(app, |tx,
+                           _app,
+                           listing: String,
+                           page_size: u32,
+                           bookmark: String| {
+                let key = response_key(&tx)?;
+                let page = export::book(&tx, &listing_id(&listing)?, page_size, &bookmark).await?;
+                key.seal(&tx.id, &page)?
             }),
         ))
 }
@@ -344,6 +422,13 @@ fn settling(contract: Contract, app: &Arc<Application>) -> Contract {
             ["listing", "msp"],
             handler!(app, |tx, _app, listing: String, msp: String| {
                 settlement::held(&tx, &listing_id(&listing)?, &MspId::parse("msp", &msp)?).await?
+            }),
+        )
+        .evaluate(
+            "ReadSettlement",
+            ["listing", "msp"],
+            handler!(app, |tx, _app, listing: String, msp: String| {
+                settlement::read(&tx, &listing_id(&listing)?, &MspId::parse("msp", &msp)?).await?
             }),
         )
         .submit(
@@ -420,6 +505,33 @@ fn token(app: &Arc<Application>) -> Contract {
             }),
         )
         .evaluate(
+            "TokensWithPagination",
+            ["symbol", "owner", "pageSize", "bookmark"],
+            handler!(app, |tx,
+                           _app,
+                           symbol: String,
+                           owner: String,
+                           page_size: u32,
+                           bookmark: String| {
+                let owner = MspId::parse("owner", &owner)?;
+                tokens::unspent_page(&tx, &self::symbol(&symbol)?, &owner, page_size, &bookmark).await?
+            }),
+        )
+        .evaluate(
+            "ClientUTXOs",
+            ["symbol"],
+            handler!(app, |tx, _app, symbol: String| {
+                tokens::unspent(&tx, &self::symbol(&symbol)?, &tx.caller).await?
+            }),
+        )
+        .evaluate(
+            "QueryTokens",
+            ["pageSize", "bookmark"],
+            handler!(app, |tx, _app, page_size: u32, bookmark: String| {
+                tokens::page(&tx, page_size, &bookmark).await?
+            }),
+        )
+        .evaluate(
             "TotalSupply",
             ["symbol"],
             handler!(app, |tx, _app, symbol: String| tokens::total_supply(
@@ -446,6 +558,17 @@ fn token(app: &Arc<Application>) -> Contract {
             )
             .await?
             .name),
+        )
+        .evaluate(
+            "Symbol",
+            ["symbol"],
+            handler!(app, |tx, _app, symbol: String| tokens::read(
+                &tx,
+                &self::symbol(&symbol)?
+            )
+            .await?
+            .symbol
+            .to_string()),
         )
         .evaluate(
             "Decimals",
@@ -497,6 +620,11 @@ fn order_id(text: &str) -> Result<OrderId, ContractError> {
 
 fn symbol(text: &str) -> Result<Symbol, ContractError> {
     Symbol::parse("symbol", text)
+}
+
+/// One organisation, or nothing for all.
+fn maybe_msp(text: &str) -> Result<Option<MspId>, ContractError> {
+    (!text.is_empty()).then(|| MspId::parse("msp", text)).transpose()
 }
 
 /// The caller's key for the answer, asked for before anything is read.

@@ -51,6 +51,8 @@ pub enum Prefix<'a> {
     OrdersOf(&'a ListingId, &'a MspId),
     /// A listing's settlements.
     Settlements(&'a ListingId),
+    /// All tokens.
+    Tokens,
     /// All changes of a token's supply.
     Supply(&'a Symbol),
     /// An owner's unspent outputs of a token.
@@ -111,6 +113,7 @@ impl Prefix<'_> {
             Self::Orders(listing) => ("order", vec![listing.to_string()]),
             Self::OrdersOf(listing, msp) => ("order", vec![listing.to_string(), msp.to_string()]),
             Self::Settlements(listing) => ("settlement", vec![listing.to_string()]),
+            Self::Tokens => ("token", vec![]),
             Self::Supply(symbol) => ("supply", vec![symbol.to_string()]),
             Self::Utxos(symbol, owner) => ("utxo", vec![symbol.to_string(), owner.to_string()]),
             Self::Escrow(listing, msp) => ("escrow", vec![listing.to_string(), msp.to_string()]),

@@ -39,6 +39,17 @@ pub struct Change {
     pub value: Option<Vec<u8>>,
 }
 
+/// One former value of a record.
+#[derive(Debug)]
+pub struct Former<T> {
+    /// The transaction that wrote it.
+    pub tx_id: String,
+    /// The timestamp that its client chose.
+    pub timestamp: Option<Moment>,
+    /// The record; none if it was removed.
+    pub record: Option<T>,
+}
+
 type Answer<T> = Result<T, ContractError>;
 
 /// The peer's side of one transaction. Reads see the state before the transaction.
@@ -110,8 +121,6 @@ pub struct Transaction<'a, L> {
     pub chaincode: String,
     /// The caller's organisation, from its certificate.
     pub caller: MspId,
-    /// Whether the caller's certificate says that it is an administrator.
-    pub is_admin: bool,
     /// The timestamp that the client chose.
     pub timestamp: Moment,
     /// This endorser's clock.
@@ -198,6 +207,42 @@ impl<L: Ledger> Transaction<'_, L> {
             .collect()
     }
 
+    /// One page of the records under a prefix, in key order, and the bookmark of the next; an empty one after the last. For queries.
+    ///
+    /// # Errors
+    /// [`ContractError::BadArgument`] for a page size of none or more than `most`; [`ContractError::UnreadableRecord`], or the peer's.
+    pub async fn page<T: DeserializeOwned>(
+        &self,
+        prefix: Prefix<'_>,
+        size: u32,
+        most: u32,
+        bookmark: &str,
+    ) -> Answer<(Vec<(Vec<String>, T)>, String)> {
+        check_page_size(size, most)?;
+        let page = self.ledger.page(prefix, size, bookmark).await?;
+        let entries = page.entries.into_iter();
+        let records = entries.map(|(attributes, value)| decode_entry(prefix, attributes, &value));
+        Ok((records.collect::<Answer<_>>()?, page.bookmark))
+    }
+
+    /// Every former value of a record, as far as this peer knows. For queries.
+    ///
+    /// # Errors
+    /// [`ContractError::NotFound`] when there is none now; [`ContractError::UnreadableRecord`], or the peer's.
+    pub async fn history<T: DeserializeOwned>(&self, key: Key<'_>) -> Answer<Vec<Former<T>>> {
+        self.read::<serde::de::IgnoredAny>(key).await?;
+        let changes = self.ledger.history(key).await?;
+        let former = changes.into_iter().map(|change| {
+            let value = change.value.map(|value| record::decode(&key.to_string(), &value));
+            Ok(Former {
+                tx_id: change.tx_id,
+                timestamp: change.timestamp,
+                record: value.transpose()?,
+            })
+        });
+        former.collect()
+    }
+
     /// Sets the transaction's event. Its payload is for everybody on the channel.
     ///
     /// # Errors
@@ -211,6 +256,18 @@ impl<L: Ledger> Transaction<'_, L> {
     #[must_use]
     pub fn own_collection(&self) -> String {
         own_collection(&self.caller)
+    }
+}
+
+/// Checks the page size of a query.
+///
+/// # Errors
+/// [`ContractError::BadArgument`] for none or more than `most`.
+pub fn check_page_size(size: u32, most: u32) -> Answer<()> {
+    if (1..=most).contains(&size) {
+        Ok(())
+    } else {
+        Err(ContractError::argument("pageSize", size, format!("1 to {most}")))
     }
 }
 

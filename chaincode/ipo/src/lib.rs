@@ -8,6 +8,7 @@
 //! | [`contract`] | the names of the functions, their parameters and guards |
 //! | [`transactions`] | what the functions do, a file for each group |
 //! | [`record`], [`keys`] | what stands on the ledger, and where |
+//! | [`role`] | which functions a caller's certificate allows |
 //! | [`identifier`], [`moment`], [`token`], [`outcome`] | the rules: names, time, amounts, what an outcome may be |
 //! | [`ledger`], [`peer`] | what a transaction sees of its peer, and the real one |
 //! | [`sealed`] | answers that only their caller can read |
@@ -28,6 +29,7 @@ pub mod moment;
 pub mod outcome;
 pub mod peer;
 pub mod record;
+pub mod role;
 pub mod sealed;
 pub mod sidecar;
 pub mod token;

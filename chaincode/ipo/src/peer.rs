@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
-use chaincode_shim::{ChaincodeStub, Error, KeyEndorsementPolicy, Kv, NodeRole, TransactionContext};
+use chaincode_shim::{ChaincodeStub, Error, KeyEndorsementPolicy, Kv, TransactionContext};
 use fabric_protos::common::{ChannelHeader, Header};
 use fabric_protos::protos::{ChaincodeHeaderExtension, Proposal};
 use prost::Message;
@@ -14,6 +14,7 @@ use crate::identifier::{ListingId, MspId};
 use crate::keys::{Key, Prefix, PrivateKey};
 use crate::ledger::{Change, Entry, Ledger, Page, Transaction};
 use crate::moment::Moment;
+use crate::role::{self, Caller};
 
 /// The peer behind a stub.
 pub struct Peer<'a>(&'a ChaincodeStub);
@@ -25,10 +26,10 @@ impl<'a> Peer<'a> {
         Self(stub)
     }
 
-    /// The transaction: who calls, when, with what.
+    /// The transaction: who calls, when, with what. Every function begins with it, so that none is without the check of the caller's role.
     ///
     /// # Errors
-    /// A call without a signed proposal, a caller that is not X.509, a timestamp that is none.
+    /// A call without a signed proposal, a caller that is not X.509 or whose certificate does not allow the function, a timestamp that is none.
     pub fn transaction(
         &self,
         context: &TransactionContext,
@@ -36,6 +37,9 @@ impl<'a> Peer<'a> {
         max_skew: Duration,
     ) -> Result<Transaction<'_, Self>, ContractError> {
         let client = context.client_identity()?;
+        let msp = MspId::parse("the caller's MSP id", client.msp_id())?;
+        let caller = Caller::new(msp, client.node_role(), client.attribute(role::ATTRIBUTE));
+        caller.require(context.function())?;
         let timestamp = self.0.get_tx_timestamp()?;
         let moment = Moment::new(timestamp.seconds, timestamp.nanos);
         Ok(Transaction {
@@ -43,8 +47,7 @@ impl<'a> Peer<'a> {
             id: self.0.get_tx_id().to_owned(),
             channel: self.0.get_channel_id().to_owned(),
             chaincode: chaincode_name(self.0)?,
-            caller: MspId::parse("the caller's MSP id", client.msp_id())?,
-            is_admin: client.node_role() == Some(NodeRole::Admin),
+            caller: caller.msp,
             timestamp: moment.ok_or_else(|| {
                 let found = format_args!("{} s {} ns", timestamp.seconds, timestamp.nanos);
                 ContractError::argument("the transaction's timestamp", found, "a time from 1970 to 9999")

@@ -2,9 +2,11 @@
 
 pub mod allocations;
 pub mod clearing;
+pub mod export;
 pub mod listings;
 pub mod orders;
 pub mod own_orders;
+pub mod receipts;
 pub mod roster;
 pub mod settlement;
 pub mod tokens;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use order_commitments::{
-    AllocationRule, Lots, MAX_LEVELS, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS, OrderRules, PriceGrid,
+    AllocationRule, Lots, MAX_LEVELS, MAX_LOTS, MAX_PARTICIPANTS, MAX_STEPS, MIN_PARTICIPANTS, OrderRules,
+    PriceGrid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub const MAX_DESCRIPTION: usize = 1_000;
 /// How many price levels the clearing probes side by side where the seller does not say: plain bisection, the least work. More
 /// are fewer rounds, which pays where the organisations are far apart.
 pub const DEFAULT_FAN_OUT: u16 = 1;
+/// The most steps of an order where the seller does not say.
+pub const DEFAULT_MAX_STEPS: u8 = 10;
+const _: () = assert!(DEFAULT_MAX_STEPS as usize == MAX_STEPS);
 
 /// The argument of `CreateListing`: JSON with exactly these fields.
 #[derive(Debug, Deserialize)]
@@ -37,7 +41,9 @@ pub struct Proposal {
     closes_at: Moment,
     allocation: AllocationRule,
     min_subscription: u64,
+    min_order: Option<u64>,
     max_order: Option<u64>,
+    max_steps: Option<u8>,
     fan_out: Option<u16>,
     settlement_deadline: Moment,
     cash_token: Symbol,
@@ -70,8 +76,12 @@ pub struct Terms {
     pub allocation: AllocationRule,
     /// The least number of shares to be sold, a multiple of the lot; with less demand the listing fails.
     pub min_subscription: u64,
+    /// The least that an order may want at any price at which it wants something, shares: a multiple of the lot.
+    pub min_order: u64,
     /// The largest order, shares.
     pub max_order: u64,
+    /// The most steps of an order.
+    pub max_steps: u8,
     /// How many price levels the clearing probes side by side.
     pub fan_out: u16,
     /// After this moment a broker gets its escrow back and an unpaid allocation may be declared in default.
@@ -119,6 +129,15 @@ impl Terms {
         if max_order > shares || OrderRules::new(price, lot_size, max_order).is_err() {
             let allowed = format!("a multiple of lotSize ({lot_size}), at most shares ({shares})");
             return Err(refuse("maxOrder", max_order, allowed));
+        }
+        let min_order = proposal.min_order.unwrap_or(lot_size);
+        if min_order == 0 || min_order > max_order || !min_order.is_multiple_of(lot_size) {
+            let allowed = format!("a multiple of lotSize ({lot_size}), at most maxOrder ({max_order})");
+            return Err(refuse("minOrder", min_order, allowed));
+        }
+        let max_steps = proposal.max_steps.unwrap_or(DEFAULT_MAX_STEPS);
+        if !(1..=MAX_STEPS).contains(&usize::from(max_steps)) {
+            return Err(refuse("maxSteps", max_steps, format!("1 to {MAX_STEPS}")));
         }
         let min_subscription = proposal.min_subscription;
         if min_subscription > shares || !min_subscription.is_multiple_of(lot_size) {
@@ -171,7 +190,9 @@ impl Terms {
             closes_at: proposal.closes_at,
             allocation: proposal.allocation,
             min_subscription,
+            min_order,
             max_order,
+            max_steps,
             fan_out,
             settlement_deadline: proposal.settlement_deadline,
             cash_token: proposal.cash_token,
@@ -495,6 +516,7 @@ pub(crate) mod tests {
             (terms.max_order, terms.fan_out, terms.lots()),
             (25_000, DEFAULT_FAN_OUT, 2_500)
         );
+        assert_eq!((terms.min_order, terms.max_steps), (10, 10));
         let participants: Vec<_> = terms.participants().into_iter().map(String::from).collect();
         assert_eq!(participants, ["BrokerAMSP", "BrokerBMSP", "USBankMSP"]);
     }
@@ -539,6 +561,11 @@ pub(crate) mod tests {
             ("maxOrder", json!(25_010), "25010"),
             ("maxOrder", json!(0), "maxOrder"),
             ("maxOrder", json!(15), "maxOrder"),
+            ("minOrder", json!(0), "found 0"),
+            ("minOrder", json!(15), "minOrder"),
+            ("minOrder", json!(25_010), "25010"),
+            ("maxSteps", json!(0), "maxSteps"),
+            ("maxSteps", json!(11), "found 11"),
             ("fanOut", json!(0), "fanOut"),
             ("fanOut", json!(1025), "fanOut"),
             ("cashToken", json!("EST"), "cashToken"),

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::listing::Terms;
 use crate::error::ContractError;
 
 /// The longest name of an investor, bytes.
@@ -238,6 +239,28 @@ impl PrivateOrder {
                 _ => withheld(format!("{argument}.steps"), format!("1 to {MAX_STEPS} steps")),
             }
         })
+    }
+
+    /// Checks the order against what its listing asks of its size.
+    ///
+    /// # Errors
+    /// [`ContractError::BadArgument`] naming the step below `argument`, without the order's content.
+    pub fn check_size(&self, argument: &str, terms: &Terms) -> Result<(), ContractError> {
+        if self.steps.len() > usize::from(terms.max_steps) {
+            return Err(ContractError::argument(
+                format!("{argument}.steps"),
+                format_args!("{} steps", self.steps.len()),
+                format!("1 to {} steps (maxSteps)", terms.max_steps),
+            ));
+        }
+        match self.steps.iter().position(|step| step.quantity < terms.min_order) {
+            Some(index) => Err(ContractError::argument(
+                format!("{argument}.steps[{index}].quantity"),
+                "withheld",
+                format!("at least minOrder ({})", terms.min_order),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// The investor's name.

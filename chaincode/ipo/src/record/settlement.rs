@@ -34,8 +34,12 @@ pub struct Settlement {
     pub price: u64,
     /// The cash token.
     pub cash_token: Symbol,
+    /// Who was paid.
+    pub seller: MspId,
     /// Paid to the seller, minor units.
     pub paid: u64,
+    /// What came back of the escrow, minor units.
+    pub returned: u128,
     /// When.
     pub settled_at: Moment,
     /// The transaction.

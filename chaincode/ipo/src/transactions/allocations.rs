@@ -58,22 +58,7 @@ pub async fn record<L: Ledger>(
     }
     let mut own = Vec::with_capacity(ids.len());
     for public in &book {
-        let order = own_orders::find(tx, listing, &public.id).await?.ok_or_else(|| {
-            own_orders::mismatch(
-                tx,
-                listing,
-                &public.id,
-                "this peer has no private record of it; call RestoreOrders",
-            )
-        })?;
-        if hex::encode(order.hash()) != public.record_hash {
-            return Err(own_orders::mismatch(
-                tx,
-                listing,
-                &public.id,
-                "its private record is not the one submitted",
-            ));
-        }
+        let order = own_orders::submitted(tx, listing, public).await?;
         own.push((public.id.clone(), order));
     }
     let quantities = allot(&record.terms, outcome, tx.caller.as_str(), &own)?;
@@ -100,26 +85,42 @@ pub async fn read<L: Ledger>(
     listing: &ListingId,
     id: &OrderId,
 ) -> Result<ClearAllocation, ContractError> {
-    let key = PrivateKey::Allocation(listing, id);
-    let bytes = tx
-        .ledger
-        .get_private(&tx.own_collection(), key)
+    let allocation = find(tx, listing, id)
         .await?
-        .map(Zeroizing::new);
-    let bytes = bytes.ok_or_else(|| ContractError::NotFound {
-        what: "allocation",
-        id: format!("{listing} {id}"),
-    })?;
-    let allocation =
-        PrivateAllocation::from_bytes(&bytes).ok_or_else(|| ContractError::UnreadableRecord {
-            key: key.to_string(),
-            reason: "it is not an allocation of version 1".to_owned(),
+        .ok_or_else(|| ContractError::NotFound {
+            what: "allocation",
+            id: format!("{listing} {id}"),
         })?;
     Ok(ClearAllocation {
         order_id: id.clone(),
         clearing_price: allocation.price(),
         quantity: allocation.quantity(),
     })
+}
+
+/// An own order's allocation, if it is recorded.
+///
+/// # Errors
+/// [`ContractError::UnreadableRecord`], or the peer's.
+pub async fn find<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    listing: &ListingId,
+    id: &OrderId,
+) -> Result<Option<PrivateAllocation>, ContractError> {
+    let key = PrivateKey::Allocation(listing, id);
+    let bytes = tx
+        .ledger
+        .get_private(&tx.own_collection(), key)
+        .await?
+        .map(Zeroizing::new);
+    bytes
+        .map(|bytes| {
+            PrivateAllocation::from_bytes(&bytes).ok_or_else(|| ContractError::UnreadableRecord {
+                key: key.to_string(),
+                reason: "it is not an allocation of version 1".to_owned(),
+            })
+        })
+        .transpose()
 }
 
 /// The shares of each of an organisation's orders, given ascending by id.

@@ -3,7 +3,7 @@
 //! No function here waits for the computation. A chaincode call that waits holds a lock under which its peer commits no block.
 
 use fabric_protos::ipo::sidecar::v1::{self as sidecar, State, outcome_response::Answer};
-use order_commitments::{AllocationRule, BookContext, PROTOCOL_VERSION, Price, Session};
+use order_commitments::{AllocationRule, Book, BookContext, PROTOCOL_VERSION, Price, Session};
 use serde::{Deserialize, Serialize};
 
 use super::orders;
@@ -108,13 +108,11 @@ pub async fn join<L: Ledger>(
         return Err(listing.wrong_state(FUNCTION, "frozen"));
     }
     let session = frozen_session(tx, FUNCTION, &listing).await?;
-    let counted = orders::counted(tx, id, &tx.caller).await?;
     let frozen = session
         .party(tx.caller.as_str())
-        .and_then(|place| session.participants().get(place));
-    if frozen.map(|own| &own.book) != Some(&book::freeze(&book_context(tx, id, &tx.caller), &counted)?) {
-        return Err(book_mismatch(tx, id, "this organisation's order records"));
-    }
+        .and_then(|place| session.participants().get(place))
+        .ok_or_else(|| book_mismatch(tx, id, "the participants of the freeze"))?;
+    let counted = own_frozen_orders(tx, id, &frozen.book).await?;
     let mut lost = match tx.transient(OPENINGS) {
         Some(_) => own_orders::many_from_transient(tx, OPENINGS)?,
         None => Vec::new(),
@@ -132,6 +130,23 @@ pub async fn join<L: Ledger>(
         &session.id().to_string(),
         response.status.unwrap_or_default(),
     ))
+}
+
+/// The caller's organisation's order records that make the frozen book, ascending by id.
+///
+/// # Errors
+/// [`ContractError::BookMismatch`] when they do not make it any more.
+pub async fn own_frozen_orders<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    id: &ListingId,
+    frozen: &Book,
+) -> Result<Vec<OrderRecord>, ContractError> {
+    let counted = orders::counted(tx, id, &tx.caller).await?;
+    if *frozen == book::freeze(&book_context(tx, id, &tx.caller), &counted)? {
+        Ok(counted)
+    } else {
+        Err(book_mismatch(tx, id, "this organisation's order records"))
+    }
 }
 
 /// `ClearingStatus`: what the own sidecar says.

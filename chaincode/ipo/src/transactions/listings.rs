@@ -6,9 +6,8 @@ use super::{orders, parse};
 use crate::error::ContractError;
 use crate::identifier::{ListingId, MspId, Symbol};
 use crate::keys::{Key, Prefix};
-use crate::ledger::{Ledger, Transaction, decode_entry};
+use crate::ledger::{Ledger, Transaction, check_page_size, decode_entry};
 use crate::moment::Moment;
-use crate::record;
 use crate::record::book::BookRecord;
 use crate::record::listing::{Listing, Move, Proposal, Status, Terms};
 use crate::record::settlement::Settlement;
@@ -110,7 +109,7 @@ pub async fn create<L: Ledger>(tx: &Transaction<'_, L>, listing: &str) -> Result
         "listing",
         listing,
         "a JSON object with id, symbol, category, description, shares, lotSize, price {min, max, tick}, opensAt, closesAt, \
-         allocation, minSubscription, settlementDeadline, cashToken, brokers and, optional, maxOrder, fanOut",
+         allocation, minSubscription, settlementDeadline, cashToken, brokers and, optional, minOrder, maxOrder, maxSteps, fanOut",
     )?;
     let terms = Terms::new(proposal, tx.caller.clone(), tx.now()?)?;
     let listing = Listing::new(terms);
@@ -206,13 +205,7 @@ pub async fn query<L: Ledger>(
     page_size: u32,
     bookmark: &str,
 ) -> Result<ListingPage, ContractError> {
-    if !(1..=MAX_PAGE).contains(&page_size) {
-        return Err(ContractError::argument(
-            "pageSize",
-            page_size,
-            format!("1 to {MAX_PAGE}"),
-        ));
-    }
+    check_page_size(page_size, MAX_PAGE)?;
     let mut page = ListingPage {
         bookmark: bookmark.to_owned(),
         ..ListingPage::default()
@@ -244,23 +237,14 @@ pub async fn history<L: Ledger>(
     tx: &Transaction<'_, L>,
     id: &ListingId,
 ) -> Result<Vec<ListingChange>, ContractError> {
-    let key = Key::Listing(id);
-    tx.read::<Listing>(key).await?;
-    let changes = tx.ledger.history(key).await?;
-    changes
-        .into_iter()
-        .map(|change| {
-            let listing = change
-                .value
-                .map(|value| record::decode(&key.to_string(), &value))
-                .transpose()?;
-            Ok(ListingChange {
-                tx_id: change.tx_id,
-                timestamp: change.timestamp,
-                listing,
-            })
+    let changes = tx.history(Key::Listing(id)).await?.into_iter();
+    Ok(changes
+        .map(|change| ListingChange {
+            tx_id: change.tx_id,
+            timestamp: change.timestamp,
+            listing: change.record,
         })
-        .collect()
+        .collect())
 }
 
 async fn view<L: Ledger>(tx: &Transaction<'_, L>, listing: Listing) -> Result<ListingView, ContractError> {

@@ -25,6 +25,18 @@ pub struct Submission {
     pub commitment: String,
 }
 
+/// An order to be put in another's place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Replacement {
+    /// The order that counts so far.
+    pub old_id: OrderId,
+    /// The order that counts from here on.
+    pub new_id: OrderId,
+    /// The new order's commitment, as `CreateOrder` answered it.
+    pub commitment: String,
+}
+
 /// The payload of `OrderSubmitted` and `OrderCancelled`: nothing that is not in the order records.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -40,6 +52,12 @@ struct OrdersEvent<'a> {
 struct ReplacedEvent<'a> {
     listing: &'a ListingId,
     msp: &'a MspId,
+    orders: Vec<ReplacedOrder<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplacedOrder<'a> {
     old_order_id: &'a OrderId,
     order_id: &'a OrderId,
 }
@@ -53,6 +71,18 @@ pub fn parse_submissions(text: &str) -> Result<Vec<Submission>, ContractError> {
         "orders",
         text,
         r#"a list of {"orderId": "...", "commitment": "..."}"#,
+    )
+}
+
+/// Reads the argument of `ReplaceOrders`.
+///
+/// # Errors
+/// [`ContractError::BadJson`].
+pub fn parse_replacements(text: &str) -> Result<Vec<Replacement>, ContractError> {
+    parse(
+        "replacements",
+        text,
+        r#"a list of {"oldId": "...", "newId": "...", "commitment": "..."}"#,
     )
 }
 
@@ -110,67 +140,93 @@ pub async fn submit<L: Ledger>(
     Ok(records)
 }
 
-/// `CancelOrder`: the order counts no more. Its id stays used.
+/// `CancelOrder` and `CancelOrders`: the orders count no more. Their ids stay used.
 ///
 /// # Errors
-/// As [`submit`], and [`ContractError::WrongOrderState`] when it did not count.
+/// As [`submit`], and [`ContractError::WrongOrderState`] when one did not count.
 pub async fn cancel<L: Ledger>(
     tx: &Transaction<'_, L>,
     listing: &ListingId,
-    id: &OrderId,
-) -> Result<OrderRecord, ContractError> {
+    ids: &[OrderId],
+) -> Result<Vec<OrderRecord>, ContractError> {
     const FUNCTION: &str = "CancelOrder";
     let now = require_taking_orders(tx, FUNCTION, listing).await?;
-    let record = end(tx, FUNCTION, listing, id, now, None).await?;
-    tx.announce(
-        "OrderCancelled",
-        &OrdersEvent {
-            listing,
-            msp: &tx.caller,
-            order_ids: vec![id],
-        },
-    )
-    .await?;
-    Ok(record)
+    check_batch("orderIds", ids.len())?;
+    let mut records = Vec::with_capacity(ids.len());
+    for id in ids {
+        records.push(end(tx, FUNCTION, listing, id, now, None).await?);
+    }
+    let event = OrdersEvent {
+        listing,
+        msp: &tx.caller,
+        order_ids: ids.iter().collect(),
+    };
+    tx.announce("OrderCancelled", &event).await?;
+    Ok(records)
 }
 
-/// `ReplaceOrder`: one order out, another, created before, in its place, at once. Answers the new one's receipt.
+/// `ReplaceOrder` and `ReplaceOrders`: orders out, others, created before, in their places, at once. Answers the new ones' receipts.
 ///
 /// # Errors
-/// As [`submit`] and [`cancel`].
+/// As [`submit`] and [`cancel`]; an order that is replaced twice or comes in twice.
 pub async fn replace<L: Ledger>(
     tx: &Transaction<'_, L>,
     listing: &ListingId,
-    old: &OrderId,
-    order: &Submission,
-) -> Result<OrderRecord, ContractError> {
+    replacements: &[Replacement],
+) -> Result<Vec<OrderRecord>, ContractError> {
     const FUNCTION: &str = "ReplaceOrder";
     let now = require_taking_orders(tx, FUNCTION, listing).await?;
-    end(tx, FUNCTION, listing, old, now, Some(order.order_id.clone())).await?;
-    let record = submit_one(tx, listing, order, now).await?;
+    check_batch("replacements", replacements.len())?;
+    let (mut out, mut into) = (BTreeSet::new(), BTreeSet::new());
+    let mut records = Vec::with_capacity(replacements.len());
+    for (
+        index,
+        Replacement {
+            old_id,
+            new_id,
+            commitment,
+        },
+    ) in replacements.iter().enumerate()
+    {
+        // A transaction does not see its own writes.
+        if !out.insert(old_id) {
+            return Err(ContractError::argument(
+                format!("replacements[{index}].oldId"),
+                format_args!("{old_id} a second time"),
+                "each order once",
+            ));
+        }
+        if !into.insert(new_id) {
+            return Err(duplicate(tx, listing, new_id));
+        }
+        end(tx, FUNCTION, listing, old_id, now, Some(new_id.clone())).await?;
+        let order = Submission {
+            order_id: new_id.clone(),
+            commitment: commitment.clone(),
+        };
+        records.push(submit_one(tx, listing, &order, now).await?);
+    }
+    let replaced = replacements.iter().map(|replacement| ReplacedOrder {
+        old_order_id: &replacement.old_id,
+        order_id: &replacement.new_id,
+    });
     let event = ReplacedEvent {
         listing,
         msp: &tx.caller,
-        old_order_id: old,
-        order_id: &order.order_id,
+        orders: replaced.collect(),
     };
     tx.announce("OrderReplaced", &event).await?;
-    Ok(record)
+    Ok(records)
 }
 
-/// `QueryOrderRecords`: the order records of one organisation on a listing, or of all, ascending by organisation and id.
+/// Takes the bookmark of a query whose pages end with an order: that order's id, or nothing for the first page.
 ///
 /// # Errors
-/// An unknown listing.
-pub async fn records<L: Ledger>(
-    tx: &Transaction<'_, L>,
-    listing: &ListingId,
-    msp: Option<&MspId>,
-) -> Result<Vec<OrderRecord>, ContractError> {
-    tx.read::<Listing>(Key::Listing(listing)).await?;
-    let prefix = msp.map_or(Prefix::Orders(listing), |msp| Prefix::OrdersOf(listing, msp));
-    let records = tx.all(prefix).await?;
-    Ok(records.into_iter().map(|(_, record)| record).collect())
+/// [`ContractError::BadArgument`].
+pub fn bookmark(text: &str) -> Result<Option<OrderId>, ContractError> {
+    (!text.is_empty())
+        .then(|| OrderId::parse("bookmark", text))
+        .transpose()
 }
 
 /// One organisation's order records on a listing that count, ascending by id.

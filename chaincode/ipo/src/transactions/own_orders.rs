@@ -13,8 +13,9 @@ use super::orders::{Submission, duplicate, require_taking_orders};
 use crate::error::ContractError;
 use crate::identifier::{ListingId, OrderId};
 use crate::keys::{Key, PrivateKey};
-use crate::ledger::{Ledger, Transaction};
+use crate::ledger::{Ledger, Transaction, check_page_size};
 use crate::record::listing::{Listing, Status};
+use crate::record::order::OrderRecord;
 use crate::record::private_order::PrivateOrder;
 use crate::record::settlement::Settlement;
 
@@ -24,6 +25,9 @@ pub const ORDER: &str = "order";
 pub const ORDERS: &str = "orders";
 /// The transient field of `RestoreOrders` and, for lost orders, of `JoinClearing`.
 pub const OPENINGS: &str = "openings";
+
+/// The most own orders on one page.
+pub const MAX_PAGE: u32 = 1_000;
 
 /// An own order as `ReadOrder` and `QueryOrders` answer it, always encrypted. It has the form that `CreateOrders` takes.
 #[derive(Serialize, Zeroize, ZeroizeOnDrop)]
@@ -103,11 +107,8 @@ pub async fn create<L: Ledger>(
 ) -> Result<Vec<Submission>, ContractError> {
     require_taking_orders(tx, "CreateOrder", listing).await?;
     check_batch(ORDERS, orders.len())?;
-    let rules = tx
-        .read::<Listing>(Key::Listing(listing))
-        .await?
-        .terms
-        .order_rules()?;
+    let terms = tx.read::<Listing>(Key::Listing(listing)).await?.terms;
+    let rules = terms.order_rules()?;
     let collection = tx.own_collection();
     let mut submissions = Vec::with_capacity(orders.len());
     for (index, (id, order)) in orders.iter().enumerate() {
@@ -117,6 +118,7 @@ pub async fn create<L: Ledger>(
             format!("{ORDERS}[{index}]")
         };
         let schedule = order.schedule(&argument, &rules)?;
+        order.check_size(&argument, &terms)?;
         let key = PrivateKey::Order(listing, id);
         let used = tx.ledger.get_private_hash(&collection, key).await?.is_some()
             || tx
@@ -181,6 +183,45 @@ pub async fn query<L: Ledger>(
         .iter()
         .map(|(id, order)| ClearOrder::new(id, order))
         .collect())
+}
+
+/// One page of `QueryOrdersWithPagination`, always encrypted.
+#[derive(Serialize)]
+pub struct ClearOrderPage {
+    orders: Vec<ClearOrder>,
+    bookmark: String,
+}
+
+/// `QueryOrdersWithPagination`: the same, page by page; the bookmark is the last order's id.
+///
+/// # Errors
+/// A page size out of range; a bookmark that is no order id; or as [`query`].
+pub async fn page<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    listing: &ListingId,
+    size: u32,
+    bookmark: &str,
+) -> Result<ClearOrderPage, ContractError> {
+    check_page_size(size, MAX_PAGE)?;
+    let after = super::orders::bookmark(bookmark)?;
+    // Fabric pages no private data, and its range costs little; the answer is what must not grow.
+    let orders = all(tx, listing).await?;
+    let mut rest = orders
+        .iter()
+        .filter(|(id, _)| after.as_ref().is_none_or(|after| id > after));
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let page: Vec<_> = rest.by_ref().take(size).collect();
+    let more = rest.next().is_some();
+    Ok(ClearOrderPage {
+        bookmark: match page.last() {
+            Some((id, _)) if more => id.to_string(),
+            _ => String::new(),
+        },
+        orders: page
+            .iter()
+            .map(|(id, order)| ClearOrder::new(id, order))
+            .collect(),
+    })
 }
 
 /// `RestoreOrders`: puts back private records that a peer lost, bit for bit.
@@ -296,6 +337,26 @@ pub async fn find<L: Ledger>(
     bytes
         .map(|bytes| PrivateOrder::from_bytes(&bytes).ok_or_else(|| unreadable(key.to_string())))
         .transpose()
+}
+
+/// The private record behind an own order record: the one that was submitted.
+///
+/// # Errors
+/// [`ContractError::OrderMismatch`] when this peer has none or another.
+pub async fn submitted<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    listing: &ListingId,
+    public: &OrderRecord,
+) -> Result<PrivateOrder, ContractError> {
+    let wrong = |reason| mismatch(tx, listing, &public.id, reason);
+    let order = find(tx, listing, &public.id).await?.ok_or_else(|| {
+        wrong("this peer has no private record of it: it was purged, or is lost (call RestoreOrders)")
+    })?;
+    if hex::encode(order.hash()) == public.record_hash {
+        Ok(order)
+    } else {
+        Err(wrong("its private record is not the one that was submitted"))
+    }
 }
 
 /// Every own order on a listing, ascending by id. For queries.

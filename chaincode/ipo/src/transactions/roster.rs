@@ -9,20 +9,13 @@ use crate::record::roster::SidecarEntry;
 /// `RegisterSidecar`: the caller's organisation's sidecar, from the next freeze on.
 ///
 /// # Errors
-/// A caller that is not an administrator of its organisation by its certificate; arguments that are no endpoint or hash.
+/// Arguments that are no endpoint or hash. That the caller administers its organisation has been checked ([`crate::role`]).
 pub async fn register<L: Ledger>(
     tx: &Transaction<'_, L>,
     endpoint: &str,
     key_hash: &str,
     next_key_hash: &str,
 ) -> Result<SidecarEntry, ContractError> {
-    if !tx.is_admin {
-        return Err(ContractError::WrongRole {
-            function: "RegisterSidecar",
-            caller: format!("a client of {} that is no administrator", tx.caller),
-            allowed: "certificates with the organisational unit \"admin\"".to_owned(),
-        });
-    }
     let entry = SidecarEntry::new(tx.caller.clone(), endpoint, key_hash, next_key_hash)?;
     tx.write(Key::Sidecar(&tx.caller), &entry).await?;
     tx.announce("SidecarRegistered", &entry).await?;

@@ -155,6 +155,7 @@ pub async fn settle<L: Ledger>(
     let settlement = Settlement {
         shares,
         paid: due,
+        returned: rest,
         ..settlement
     };
     tx.write(Key::Settlement(listing, msp), &settlement).await?;
@@ -196,6 +197,18 @@ pub async fn default<L: Ledger>(
     Ok(settlement)
 }
 
+/// `ReadSettlement`: how a broker's allocation ended.
+///
+/// # Errors
+/// [`ContractError::NotFound`] as long as it did not.
+pub async fn read<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    listing: &ListingId,
+    msp: &MspId,
+) -> Result<Settlement, ContractError> {
+    tx.read(Key::Settlement(listing, msp)).await
+}
+
 /// A settlement in which nothing moved.
 fn new_record<L: Ledger>(
     tx: &Transaction<'_, L>,
@@ -213,7 +226,9 @@ fn new_record<L: Ledger>(
         shares: 0,
         price,
         cash_token: listing.terms.cash_token.clone(),
+        seller: listing.terms.seller.clone(),
         paid: 0,
+        returned: 0,
         settled_at: now,
         tx_id: tx.id.clone(),
     }

@@ -14,6 +14,9 @@ use crate::ledger::{Ledger, Transaction};
 use crate::record::token::{Amount, Kind, SupplyChange, Token};
 use crate::token::{self, CoinId, Output};
 
+/// The most outputs or tokens on one page.
+pub const MAX_PAGE: u32 = 1_000;
+
 /// One movement in a `Transfer` event. Tokens that come into being come from nobody, burned ones go to nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -26,14 +29,63 @@ pub struct Movement {
     pub value: u64,
 }
 
-/// The payload of the `Transfer` event: a movement for every output.
+/// The payload of the `Transfer` event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TransferEvent {
     /// The token.
     pub symbol: Symbol,
-    /// What moved.
+    /// The account that paid; none for a mint.
+    pub from: Option<MspId>,
+    /// The account that received; none for a burn, and if there are several.
+    pub to: Option<MspId>,
+    /// How much went from the one to the other, or others, minor units: the payer's own change does not count, unless nobody else got
+    /// anything.
+    pub value: u128,
+    /// A movement for every output, change too.
     pub transfers: Vec<Movement>,
+}
+
+impl TransferEvent {
+    /// The event of these movements, which one account pays. There is at least one.
+    fn new(symbol: &Symbol, transfers: Vec<Movement>) -> Self {
+        let from = transfers.first().and_then(|movement| movement.from.clone());
+        let to_others = |movement: &&Movement| movement.to != from;
+        let outward = transfers.iter().any(|movement| movement.to != from);
+        let counted: Vec<_> = transfers
+            .iter()
+            .filter(|movement| !outward || to_others(movement))
+            .collect();
+        let to = match counted.split_first() {
+            Some((first, rest)) if rest.iter().all(|other| other.to == first.to) => first.to.clone(),
+            _ => None,
+        };
+        Self {
+            symbol: symbol.clone(),
+            value: token::sum(counted.iter().map(|movement| movement.value)),
+            from,
+            to,
+            transfers,
+        }
+    }
+}
+
+/// One page of `TokensWithPagination`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoinPage {
+    /// The outputs, in key order.
+    pub coins: Vec<Coin>,
+    /// What to ask the next page with; empty after the last.
+    pub bookmark: String,
+}
+
+/// One page of `QueryTokens`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenPage {
+    /// The tokens, in the order of their symbols.
+    pub tokens: Vec<Token>,
+    /// What to ask the next page with; empty after the last.
+    pub bookmark: String,
 }
 
 /// An unspent output, as `Tokens` and the functions that make some answer it.
@@ -86,14 +138,7 @@ pub async fn mint<L: Ledger>(
         to: Some(owner.clone()),
         value: amount,
     };
-    tx.announce(
-        "Transfer",
-        &TransferEvent {
-            symbol: symbol.clone(),
-            transfers: vec![moved],
-        },
-    )
-    .await?;
+    announce(tx, symbol, vec![moved]).await?;
     Ok(coin)
 }
 
@@ -119,14 +164,7 @@ pub async fn burn<L: Ledger>(
         to: None,
         value: amount,
     };
-    tx.announce(
-        "Transfer",
-        &TransferEvent {
-            symbol: symbol.clone(),
-            transfers: vec![moved],
-        },
-    )
-    .await?;
+    announce(tx, symbol, vec![moved]).await?;
     Ok(coins)
 }
 
@@ -153,14 +191,7 @@ pub async fn transfer<L: Ledger>(
             value: *amount,
         });
     }
-    tx.announce(
-        "Transfer",
-        &TransferEvent {
-            symbol: symbol.clone(),
-            transfers,
-        },
-    )
-    .await?;
+    announce(tx, symbol, transfers).await?;
     Ok(coins)
 }
 
@@ -196,25 +227,43 @@ pub async fn unspent<L: Ledger>(
     owner: &MspId,
 ) -> Result<Vec<Coin>, ContractError> {
     read(tx, symbol).await?;
-    let records: Vec<(Vec<String>, Amount)> = tx.all(Prefix::Utxos(symbol, owner)).await?;
-    records
-        .into_iter()
-        .map(|(attributes, Amount { amount })| {
-            let id = match attributes.as_slice() {
-                [_, _, tx_id, index] => index.parse().ok().map(|index| CoinId::new(tx_id, index)),
-                _ => None,
-            };
-            let id = id.ok_or_else(|| ContractError::UnreadableRecord {
-                key: format!("utxo {}", attributes.join(" ")),
-                reason: "its key does not end in a transaction and a number".to_owned(),
-            })?;
-            Ok(Coin {
-                id,
-                owner: owner.clone(),
-                amount,
-            })
-        })
-        .collect()
+    let records = tx.all(Prefix::Utxos(symbol, owner)).await?;
+    records.into_iter().map(|entry| coin(owner, entry)).collect()
+}
+
+/// `TokensWithPagination`: the same, page by page.
+///
+/// # Errors
+/// An unknown token; a page size out of range; a bookmark that the peer does not take.
+pub async fn unspent_page<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    owner: &MspId,
+    size: u32,
+    bookmark: &str,
+) -> Result<CoinPage, ContractError> {
+    read(tx, symbol).await?;
+    let prefix = Prefix::Utxos(symbol, owner);
+    let (records, bookmark) = tx.page(prefix, size, MAX_PAGE, bookmark).await?;
+    let coins = records.into_iter().map(|entry| coin(owner, entry));
+    Ok(CoinPage {
+        coins: coins.collect::<Result<_, _>>()?,
+        bookmark,
+    })
+}
+
+/// `QueryTokens`: every token, page by page.
+///
+/// # Errors
+/// A page size out of range; a bookmark that the peer does not take.
+pub async fn page<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    size: u32,
+    bookmark: &str,
+) -> Result<TokenPage, ContractError> {
+    let (tokens, bookmark) = tx.page(Prefix::Tokens, size, MAX_PAGE, bookmark).await?;
+    let tokens = tokens.into_iter().map(|(_, token)| token).collect();
+    Ok(TokenPage { tokens, bookmark })
 }
 
 /// `TotalSupply`: what was minted less what was burned.
@@ -292,6 +341,35 @@ pub async fn make_split<L: Ledger>(
         coins.push(make(tx, symbol, owner, index, amount).await?);
     }
     Ok(coins)
+}
+
+/// An unspent output, from its key's attributes and its record.
+fn coin(
+    owner: &MspId,
+    (attributes, Amount { amount }): (Vec<String>, Amount),
+) -> Result<Coin, ContractError> {
+    let id = match attributes.as_slice() {
+        [_, _, tx_id, index] => index.parse().ok().map(|index| CoinId::new(tx_id, index)),
+        _ => None,
+    };
+    let id = id.ok_or_else(|| ContractError::UnreadableRecord {
+        key: format!("utxo {}", attributes.join(" ")),
+        reason: "its key does not end in a transaction and a number".to_owned(),
+    })?;
+    Ok(Coin {
+        id,
+        owner: owner.clone(),
+        amount,
+    })
+}
+
+async fn announce<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    symbol: &Symbol,
+    transfers: Vec<Movement>,
+) -> Result<(), ContractError> {
+    tx.announce("Transfer", &TransferEvent::new(symbol, transfers))
+        .await
 }
 
 async fn require_issuer<L: Ledger>(

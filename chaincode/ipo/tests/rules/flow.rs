@@ -5,7 +5,9 @@ use ipo_chaincode::keys::Key;
 use ipo_chaincode::record::listing::Status;
 use ipo_chaincode::record::order::OrderStatus;
 use ipo_chaincode::transactions::listings::Filter;
-use ipo_chaincode::transactions::{allocations, clearing, listings, orders, own_orders, settlement, tokens};
+use ipo_chaincode::transactions::{
+    allocations, clearing, listings, orders, own_orders, receipts, settlement, tokens,
+};
 use order_commitments::{Commitment, OrderContext, OrderRules, Price, PriceGrid, Salt, Step};
 use serde_json::{Value, json};
 
@@ -114,7 +116,7 @@ fn join_hands_over_exactly_the_frozen_book() {
     world.create_order(A, "a3", &[(500, 10)]).unwrap();
     world
         .call(A, async |tx| {
-            orders::cancel(tx, &listing("Estatia"), &order("a2")).await
+            orders::cancel(tx, &listing("Estatia"), &[order("a2")]).await
         })
         .unwrap();
     world.transient(
@@ -355,18 +357,21 @@ fn an_order_is_cancelled_or_replaced_before_the_close() {
     let id = listing("Estatia");
     let new = world.create_order(A, "a9", &[(900, 50)]).unwrap().remove(0);
     let receipt = world
-        .call(A, async |tx| orders::replace(tx, &id, &order("a1"), &new).await)
-        .unwrap();
+        .call(A, async |tx| {
+            orders::replace(tx, &id, &[replacement("a1", new)]).await
+        })
+        .unwrap()
+        .remove(0);
     assert_eq!(
         (receipt.id, receipt.status),
         (order("a9"), OrderStatus::Submitted)
     );
     let again = world
-        .call(A, async |tx| orders::cancel(tx, &id, &order("a1")).await)
+        .call(A, async |tx| orders::cancel(tx, &id, &[order("a1")]).await)
         .unwrap_err();
     assert_eq!(again.code(), "WRONG_ORDER_STATE");
     let records = world
-        .call(B, async |tx| orders::records(tx, &id, Some(&msp(A))).await)
+        .call(B, async |tx| receipts::all(tx, &id, Some(&msp(A))).await)
         .unwrap();
     let records: Vec<_> = records
         .iter()
@@ -378,7 +383,7 @@ fn an_order_is_cancelled_or_replaced_before_the_close() {
     );
     world.freeze();
     let late = world
-        .call(A, async |tx| orders::cancel(tx, &id, &order("a9")).await)
+        .call(A, async |tx| orders::cancel(tx, &id, &[order("a9")]).await)
         .unwrap_err();
     assert_eq!(late.code(), "WRONG_STATE");
 }

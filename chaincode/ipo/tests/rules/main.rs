@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "in a test's helpers as in the test")]
 
 mod conservation;
+mod export;
 mod flow;
+mod receipts;
 mod refusals;
 mod world;

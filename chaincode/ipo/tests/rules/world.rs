@@ -57,7 +57,6 @@ pub(crate) struct World {
     next: u64,
     pub(crate) clock: Moment,
     pub(crate) transient: BTreeMap<String, Zeroizing<Vec<u8>>>,
-    pub(crate) admin: bool,
     pub(crate) event: Option<(String, Value)>,
 }
 
@@ -100,7 +99,6 @@ impl World {
             next: 0,
             clock: at("2027-03-01T09:00:00Z"),
             transient: BTreeMap::new(),
-            admin: false,
             event: None,
         }
     }
@@ -113,14 +111,12 @@ impl World {
                 tokens::create(tx, symbol("USD"), "US dollar", 2).await
             })
             .unwrap();
-        world.admin = true;
         for (place, id) in [BANK, A, B].into_iter().enumerate() {
             let (endpoint, hash) = (format!("{id}:700{place}"), hex::encode([7; 32]));
             world
                 .call(id, async |tx| roster::register(tx, &endpoint, &hash, "").await)
                 .unwrap();
         }
-        world.admin = false;
         let terms = proposal().to_string();
         world
             .call(BANK, async |tx| listings::create(tx, &terms).await)
@@ -146,7 +142,6 @@ impl World {
             channel: "market".to_owned(),
             chaincode: "ipo".to_owned(),
             caller: msp(caller),
-            is_admin: self.admin,
             timestamp: self.clock,
             clock: self.clock,
             max_skew: Duration::from_secs(60),
@@ -270,6 +265,15 @@ pub(crate) fn json_order(id: &str, steps: &[(u64, u64)]) -> Value {
         .map(|(price, quantity)| json!({"price": price, "quantity": quantity}))
         .collect();
     json!({"investor": format!("Investor of {id}"), "steps": steps, "salt": salt(id)})
+}
+
+/// A created order in another's place.
+pub(crate) fn replacement(old: &str, new: orders::Submission) -> orders::Replacement {
+    orders::Replacement {
+        old_id: order(old),
+        new_id: new.order_id,
+        commitment: new.commitment,
+    }
 }
 
 /// The salt of [`json_order`].
