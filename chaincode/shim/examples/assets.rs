@@ -272,7 +272,7 @@ struct Caller {
 async fn who_am_i(ctx: TransactionContext) -> Result<Caller> {
     let client = ctx.client_identity()?;
     Ok(Caller {
-        id: client.id().to_owned(),
+        id: client.id()?.to_owned(),
         msp_id: client.msp_id().to_owned(),
         organizational_units: client.organizational_units().to_vec(),
     })

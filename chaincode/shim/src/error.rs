@@ -109,7 +109,7 @@ pub enum Error {
         /// The type that came.
         got: i32,
     },
-    /// The caller's identity is not an X.509 certificate in PEM.
+    /// The caller's identity is not an X.509 certificate in PEM, where one is needed.
     #[error("the caller's identity is not an X.509 certificate: {reason}")]
     NotX509 {
         /// Why not.
@@ -146,6 +146,11 @@ pub enum Error {
         /// Of how many.
         of: usize,
     },
+    /// A key-level endorsement policy that does not simply ask for all of some organisations.
+    #[error(
+        "organisations can be added and removed only where a policy asks for all of them, one endorsement each"
+    )]
+    PolicyNotAllOf,
 }
 
 impl Error {

@@ -5,7 +5,10 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fabric_protos::msp::SerializedIdentity;
+use fabric_protos::common::msp_role::MspRoleType;
+use fabric_protos::common::{MspRole, OrganizationUnit};
+use fabric_protos::msp::{SerializedIdemixIdentity, SerializedIdentity};
+use prost::Message;
 use x509_parser::prelude::{FromDer, Pem, X509Certificate};
 use x509_parser::x509::X509Name;
 
@@ -86,14 +89,24 @@ pub enum NodeRole {
 }
 
 /// The identity that signed the proposal. The peer has checked certificate and signature before it called the chaincode; what is
-/// read here is what the certificate says.
+/// read here is what the certificate, or the Idemix credential, says.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientIdentity {
     msp_id: String,
-    id: String,
-    certificate: Vec<u8>,
+    kind: Kind,
     organizational_units: Vec<String>,
     attributes: BTreeMap<String, String>,
+}
+
+/// What stands behind an identity.
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    X509 {
+        id: String,
+        /// In DER.
+        certificate: Vec<u8>,
+    },
+    Idemix(MspRoleType),
 }
 
 impl ClientIdentity {
@@ -105,45 +118,30 @@ impl ClientIdentity {
         Self::from_creator(stub.get_creator()?)
     }
 
-    /// Reads an encoded `msp.SerializedIdentity`.
+    /// Reads an encoded `msp.SerializedIdentity`: a certificate in PEM, or else an Idemix pseudonym with its organisational unit and
+    /// role, which become the attributes `ou` and `role`.
     ///
     /// # Errors
-    /// [`Error::Malformed`], or [`Error::NotX509`] for an Idemix identity and for any certificate that does not parse.
+    /// [`Error::Malformed`], or [`Error::NotX509`] for what is neither.
     pub fn from_creator(creator: &[u8]) -> Result<Self, Error> {
         let identity: SerializedIdentity = decode("SerializedIdentity", creator)?;
-        let not_x509 = |reason: &dyn fmt::Display| Error::NotX509 {
-            reason: reason.to_string(),
-        };
-        let pem = Pem::iter_from_buffer(&identity.id_bytes)
-            .next()
-            .ok_or_else(|| not_x509(&"there is no PEM block"))?
-            .map_err(|error| not_x509(&error))?;
-        let (_, certificate) = X509Certificate::from_der(&pem.contents).map_err(|error| not_x509(&error))?;
-
-        let id = format!(
-            "x509::{}::{}",
-            distinguished_name(certificate.subject())?,
-            distinguished_name(certificate.issuer())?
-        );
-        let organizational_units = certificate
-            .subject()
-            .iter_organizational_unit()
-            .map(|unit| unit.as_str().map(str::to_owned).map_err(|error| not_x509(&error)))
-            .collect::<Result<_, _>>()?;
-        let attributes = attributes(&certificate)?;
-        Ok(Self {
-            msp_id: identity.mspid,
-            id: STANDARD.encode(id),
-            organizational_units,
-            attributes,
-            certificate: pem.contents,
-        })
+        let pem = Pem::iter_from_buffer(&identity.id_bytes).next();
+        match pem {
+            Some(pem) => x509(identity.mspid, pem.map_err(|error| not_x509(&error))?.contents),
+            None => idemix(identity.mspid, &identity.id_bytes),
+        }
     }
 
     /// Unique within the MSP, and the same after the certificate has been renewed: Base64 of `x509::SUBJECT::ISSUER`, both
     /// distinguished names as in RFC 2253.
-    pub fn id(&self) -> &str {
-        &self.id
+    ///
+    /// # Errors
+    /// [`Error::NotX509`] for an Idemix identity, whose pseudonyms are meant not to be told apart.
+    pub fn id(&self) -> Result<&str, Error> {
+        match &self.kind {
+            Kind::X509 { id, .. } => Ok(id),
+            Kind::Idemix(_) => Err(not_x509(&"an Idemix pseudonym has no id")),
+        }
     }
 
     /// MSP id of the caller's organisation.
@@ -151,17 +149,20 @@ impl ClientIdentity {
         &self.msp_id
     }
 
-    /// The certificate, in DER.
-    pub fn certificate(&self) -> &[u8] {
-        &self.certificate
+    /// The X.509 certificate, in DER; `None` for an Idemix identity.
+    pub fn certificate(&self) -> Option<&[u8]> {
+        match &self.kind {
+            Kind::X509 { certificate, .. } => Some(certificate),
+            Kind::Idemix(_) => None,
+        }
     }
 
-    /// Value of an attribute that Fabric CA put into the certificate.
+    /// Value of an attribute that Fabric CA put into the certificate; of an Idemix identity `ou` or `role`.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(name).map(String::as_str)
     }
 
-    /// All attributes that Fabric CA put into the certificate.
+    /// All that [`attribute`](Self::attribute) can give.
     pub fn attributes(&self) -> &BTreeMap<String, String> {
         &self.attributes
     }
@@ -182,19 +183,28 @@ impl ClientIdentity {
         })
     }
 
-    /// Organisational units of the certificate's subject.
+    /// Organisational units of the certificate's subject, or the one of the Idemix credential.
     pub fn organizational_units(&self) -> &[String] {
         &self.organizational_units
     }
 
-    /// Whether the certificate names this organisational unit.
+    /// Whether this is among the [`organizational_units`](Self::organizational_units).
     pub fn has_organizational_unit(&self, unit: &str) -> bool {
         self.organizational_units.iter().any(|found| found == unit)
     }
 
     /// Role by the usual names of an MSP's NodeOUs (`client`, `peer`, `admin`, `orderer`): the first that the
-    /// certificate names. `None` without NodeOUs.
+    /// certificate names, `None` without NodeOUs. Of an Idemix identity the credential's role, `None` for a plain member.
     pub fn node_role(&self) -> Option<NodeRole> {
+        if let Kind::Idemix(role) = self.kind {
+            return match role {
+                MspRoleType::Client => Some(NodeRole::Client),
+                MspRoleType::Peer => Some(NodeRole::Peer),
+                MspRoleType::Admin => Some(NodeRole::Admin),
+                MspRoleType::Orderer => Some(NodeRole::Orderer),
+                MspRoleType::Member => None,
+            };
+        }
         self.organizational_units
             .iter()
             .find_map(|unit| match unit.as_str() {
@@ -213,6 +223,59 @@ impl fmt::Debug for ClientIdentity {
             .field("msp_id", &self.msp_id)
             .finish_non_exhaustive()
     }
+}
+
+fn not_x509(reason: &dyn fmt::Display) -> Error {
+    Error::NotX509 {
+        reason: reason.to_string(),
+    }
+}
+
+fn x509(msp_id: String, der: Vec<u8>) -> Result<ClientIdentity, Error> {
+    let (_, certificate) = X509Certificate::from_der(&der).map_err(|error| not_x509(&error))?;
+    let id = format!(
+        "x509::{}::{}",
+        distinguished_name(certificate.subject())?,
+        distinguished_name(certificate.issuer())?
+    );
+    let organizational_units = certificate
+        .subject()
+        .iter_organizational_unit()
+        .map(|unit| unit.as_str().map(str::to_owned).map_err(|error| not_x509(&error)))
+        .collect::<Result<_, _>>()?;
+    let attributes = attributes(&certificate)?;
+    Ok(ClientIdentity {
+        msp_id,
+        kind: Kind::X509 {
+            id: STANDARD.encode(id),
+            certificate: der,
+        },
+        organizational_units,
+        attributes,
+    })
+}
+
+fn idemix(msp_id: String, id_bytes: &[u8]) -> Result<ClientIdentity, Error> {
+    let neither = || not_x509(&"there is no PEM block, and no Idemix pseudonym either");
+    let credential = SerializedIdemixIdentity::decode(id_bytes).map_err(|_| neither())?;
+    // Any bytes may happen to decode; a pseudonym is a point.
+    if credential.nym_x.is_empty() || credential.nym_y.is_empty() {
+        return Err(neither());
+    }
+    let unit: OrganizationUnit = decode("OrganizationUnit", &credential.ou)?;
+    let role: MspRole = decode("MSPRole", &credential.role)?;
+    let role = MspRoleType::try_from(role.role).map_err(|error| Error::malformed("MSPRole", &error))?;
+    let unit = unit.organizational_unit_identifier;
+    let attributes = [
+        ("ou".to_owned(), unit.clone()),
+        ("role".to_owned(), role.as_str_name().to_lowercase()),
+    ];
+    Ok(ClientIdentity {
+        msp_id,
+        kind: Kind::Idemix(role),
+        organizational_units: vec![unit],
+        attributes: attributes.into(),
+    })
 }
 
 fn attributes(certificate: &X509Certificate<'_>) -> Result<BTreeMap<String, String>, Error> {

@@ -42,6 +42,6 @@ pub use self::contract::{
 };
 pub use self::error::Error;
 pub use self::identity::{ClientIdentity, NodeRole};
-pub use self::policy::KeyEndorsementPolicy;
+pub use self::policy::{KeyEndorsementPolicy, RoleType};
 pub use self::server::{ChaincodeServer, ConfigError, ServerConfig, ServerError, TlsConfig};
 pub use self::stub::{ChaincodeStub, HistoryIterator, Page, RangeAll, StateIterator};

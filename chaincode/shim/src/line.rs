@@ -107,14 +107,7 @@ impl Line {
 
     /// Sends a request and waits for what the peer says to it.
     pub(crate) async fn call(&self, request: Type, payload: Vec<u8>) -> Result<Vec<u8>, Error> {
-        let limit = self.max_message.saturating_sub(ENVELOPE);
-        if payload.len() > limit {
-            return Err(Error::TooLarge {
-                what: request.as_str_name(),
-                size: payload.len(),
-                limit,
-            });
-        }
+        self.check_size(request.as_str_name(), payload.len())?;
         let mut replies = self.replies.lock().await;
         if self.over.load(Ordering::Acquire) {
             return Err(Error::TransactionOver {
@@ -179,6 +172,7 @@ impl Line {
     /// Writes now, or with the batch if one is open.
     pub(crate) async fn write(&self, record: WriteRecord) -> Result<(), Error> {
         if let Some(batch) = self.batch().as_mut() {
+            self.check_size("write record", record_size(&record))?;
             batch.push(record);
             return Ok(());
         }
@@ -225,15 +219,33 @@ impl Line {
         }
     }
 
-    /// Sends what was gathered, in its order.
+    /// Sends what was gathered, in its order: in messages of as many records, and as many bytes, as the peer takes.
     pub(crate) async fn finish_batch(&self) -> Result<(), Error> {
-        let gathered = self.batch().take().unwrap_or_default();
+        let mut gathered = self.batch().take().unwrap_or_default().into_iter().peekable();
         let most = self.batches.write.unwrap_or(usize::MAX);
-        for records in gathered.chunks(most) {
-            let request = WriteBatchState {
-                rec: records.to_vec(),
-            };
-            self.call(Type::WriteBatchState, request.encode_to_vec()).await?;
+        let limit = self.payload_limit();
+        while gathered.peek().is_some() {
+            let (mut batch, mut size) = (WriteBatchState::default(), 0);
+            while let Some(record) = gathered.next_if(|record| {
+                size += record_size(record);
+                batch.rec.is_empty() || (batch.rec.len() < most && size <= limit)
+            }) {
+                batch.rec.push(record);
+            }
+            self.call(Type::WriteBatchState, batch.encode_to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Most bytes of a message's payload.
+    fn payload_limit(&self) -> usize {
+        self.max_message.saturating_sub(ENVELOPE)
+    }
+
+    fn check_size(&self, what: &'static str, size: usize) -> Result<(), Error> {
+        let limit = self.payload_limit();
+        if size > limit {
+            return Err(Error::TooLarge { what, size, limit });
         }
         Ok(())
     }
@@ -256,6 +268,12 @@ impl Line {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// What a record takes in a batch.
+fn record_size(record: &WriteRecord) -> usize {
+    let size = record.encoded_len();
+    1 + prost::length_delimiter_len(size) + size
 }
 
 /// Decodes a message, or names it in the error.

@@ -3,6 +3,8 @@
 //! A peer reads a key's policy as an encoded `common.SignaturePolicyEnvelope` (Fabric's `core/common/validation/statebased`), the same bytes that
 //! `statebased` of fabric-chaincode-go makes for "all of these organisations".
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use fabric_protos::common::msp_principal::Classification;
 use fabric_protos::common::msp_role::MspRoleType;
 use fabric_protos::common::signature_policy::{NOutOf, Type as Rule};
@@ -10,6 +12,10 @@ use fabric_protos::common::{MspPrincipal, MspRole, SignaturePolicy, SignaturePol
 use prost::Message;
 
 use crate::Error;
+use crate::line::decode;
+
+/// A policy's message on the wire.
+const ENVELOPE: &str = "SignaturePolicyEnvelope";
 
 /// Who must endorse changes of a key: one signer, or so many of several policies.
 ///
@@ -39,15 +45,36 @@ struct Signer {
     role: i32,
 }
 
+/// Whose endorsement counts for an organisation: the roles of Fabric's `statebased` package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RoleType {
+    /// Any member's.
+    Member,
+    /// A peer's (needs NodeOUs).
+    Peer,
+}
+
 impl KeyEndorsementPolicy {
+    /// One signer of this organisation.
+    pub fn of(role: RoleType, msp_id: impl Into<String>) -> Self {
+        let role = match role {
+            RoleType::Member => MspRoleType::Member,
+            RoleType::Peer => MspRoleType::Peer,
+        };
+        Self(Node::Signer(Signer {
+            msp_id: msp_id.into(),
+            role: role.into(),
+        }))
+    }
+
     /// A peer of this organisation (needs NodeOUs).
     pub fn peer(msp_id: impl Into<String>) -> Self {
-        Self::signer(msp_id, MspRoleType::Peer)
+        Self::of(RoleType::Peer, msp_id)
     }
 
     /// Any member of this organisation.
     pub fn member(msp_id: impl Into<String>) -> Self {
-        Self::signer(msp_id, MspRoleType::Member)
+        Self::of(RoleType::Member, msp_id)
     }
 
     /// All of these.
@@ -86,15 +113,110 @@ impl KeyEndorsementPolicy {
         Ok(envelope.encode_to_vec())
     }
 
-    fn signer(msp_id: impl Into<String>, role: MspRoleType) -> Self {
-        Self(Node::Signer(Signer {
-            msp_id: msp_id.into(),
-            role: role.into(),
-        }))
+    /// Reads a policy, such as one that
+    /// [`get_state_validation_parameter`](crate::ChaincodeStub::get_state_validation_parameter) gave.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] if it does not decode, refers to a signer that it does not list, or has a signer that is no role of an organisation.
+    pub fn decode(policy: &[u8]) -> Result<Self, Error> {
+        let envelope: SignaturePolicyEnvelope = decode(ENVELOPE, policy)?;
+        let signers = envelope
+            .identities
+            .iter()
+            .map(Signer::read)
+            .collect::<Result<Vec<_>, _>>()?;
+        let rule = envelope
+            .rule
+            .ok_or_else(|| Error::malformed(ENVELOPE, &"it has no rule"))?;
+        Ok(Self(Node::read(rule, &signers)?))
+    }
+
+    /// The organisations that it names, each once, in the order of their MSP ids.
+    pub fn list_orgs(&self) -> Vec<&str> {
+        let mut signers = Vec::new();
+        self.0.signers(&mut signers);
+        let orgs: BTreeSet<_> = signers.into_iter().map(|signer| signer.msp_id.as_str()).collect();
+        orgs.into_iter().collect()
+    }
+
+    /// Asks for these organisations too, or for another role of those that are asked for already. As `AddOrgs` of Fabric's `statebased`
+    /// package, it is for policies that ask for all of some organisations, one endorsement each; others are refused rather than
+    /// changed into one.
+    ///
+    /// # Errors
+    /// [`Error::PolicyNotAllOf`].
+    pub fn add_orgs<S: Into<String>>(
+        self,
+        role: RoleType,
+        msp_ids: impl IntoIterator<Item = S>,
+    ) -> Result<Self, Error> {
+        let mut all = self.all_of()?;
+        for msp_id in msp_ids {
+            let msp_id = msp_id.into();
+            all.insert(msp_id.clone(), Self::of(role, msp_id));
+        }
+        Ok(Self::and(all.into_values()))
+    }
+
+    /// Asks for these organisations no longer: `DelOrgs` of Fabric's `statebased` package.
+    ///
+    /// # Errors
+    /// [`Error::PolicyNotAllOf`].
+    pub fn del_orgs<S: AsRef<str>>(self, msp_ids: impl IntoIterator<Item = S>) -> Result<Self, Error> {
+        let mut all = self.all_of()?;
+        for msp_id in msp_ids {
+            all.remove(msp_id.as_ref());
+        }
+        Ok(Self::and(all.into_values()))
+    }
+
+    /// Its signers by organisation, if it asks for all of them and nothing else.
+    fn all_of(self) -> Result<BTreeMap<String, Self>, Error> {
+        let nodes = match self.0 {
+            Node::OutOf(n, nodes) if n == nodes.len() => nodes,
+            Node::OutOf(..) => return Err(Error::PolicyNotAllOf),
+            signer @ Node::Signer(_) => vec![signer],
+        };
+        let mut all = BTreeMap::new();
+        for node in nodes {
+            let Node::Signer(signer) = node else {
+                return Err(Error::PolicyNotAllOf);
+            };
+            if all
+                .insert(signer.msp_id.clone(), Self(Node::Signer(signer)))
+                .is_some()
+            {
+                return Err(Error::PolicyNotAllOf);
+            }
+        }
+        Ok(all)
     }
 }
 
 impl Node {
+    fn read(policy: SignaturePolicy, signers: &[Signer]) -> Result<Self, Error> {
+        match policy.r#type {
+            Some(Rule::SignedBy(index)) => usize::try_from(index)
+                .ok()
+                .and_then(|index| signers.get(index))
+                .cloned()
+                .map(Self::Signer)
+                .ok_or_else(|| Error::malformed(ENVELOPE, &format!("there is no signer {index}"))),
+            Some(Rule::NOutOf(NOutOf { n, rules })) => {
+                let rules = rules
+                    .into_iter()
+                    .map(|rule| Self::read(rule, signers))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let n = usize::try_from(n).map_err(|_| Error::PolicyThreshold {
+                    n: 0,
+                    of: rules.len(),
+                })?;
+                Ok(Self::OutOf(n, rules))
+            }
+            None => Err(Error::malformed(ENVELOPE, &"a rule is empty")),
+        }
+    }
+
     fn signers<'a>(&'a self, all: &mut Vec<&'a Signer>) {
         match self {
             Self::Signer(signer) => all.push(signer),
@@ -129,6 +251,20 @@ impl Node {
 }
 
 impl Signer {
+    fn read(principal: &MspPrincipal) -> Result<Self, Error> {
+        if principal.principal_classification != i32::from(Classification::Role) {
+            return Err(Error::malformed(
+                ENVELOPE,
+                &"a signer is not a role of an organisation",
+            ));
+        }
+        let role: MspRole = decode("MSPRole", &principal.principal)?;
+        Ok(Self {
+            msp_id: role.msp_identifier,
+            role: role.role,
+        })
+    }
+
     fn principal(&self) -> MspPrincipal {
         let role = MspRole {
             msp_identifier: self.msp_id.clone(),
@@ -200,5 +336,79 @@ mod tests {
         );
         let nested = Policy::and([a(), Policy::and([])]);
         assert_eq!(nested.encode(), Err(Error::PolicyThreshold { n: 0, of: 0 }));
+    }
+
+    #[test]
+    fn a_policy_is_read_back_as_it_was() {
+        let nested = Policy::n_of(
+            2,
+            [
+                Policy::peer("B"),
+                Policy::or([Policy::member("A"), Policy::peer("C")]),
+                Policy::peer("B"),
+            ],
+        );
+        assert_eq!(Policy::decode(&nested.encode().unwrap()), Ok(nested.clone()));
+        assert_eq!(nested.list_orgs(), ["A", "B", "C"]);
+        assert_eq!(
+            nested.clone().add_orgs(RoleType::Peer, ["D"]),
+            Err(Error::PolicyNotAllOf)
+        );
+        assert_eq!(
+            Policy::or([Policy::peer("A"), Policy::peer("B")]).del_orgs(["A"]),
+            Err(Error::PolicyNotAllOf)
+        );
+        assert_eq!(
+            Policy::and([Policy::peer("A"), Policy::member("A")]).del_orgs(["A"]),
+            Err(Error::PolicyNotAllOf)
+        );
+    }
+
+    #[test]
+    fn what_is_no_policy_of_roles_is_refused() {
+        let signed_by = |index| SignaturePolicy {
+            r#type: Some(Rule::SignedBy(index)),
+        };
+        let principal = |classification: Classification| MspPrincipal {
+            principal_classification: classification.into(),
+            principal: Vec::new(),
+        };
+        let rules = [
+            None,
+            Some(SignaturePolicy { r#type: None }),
+            Some(signed_by(1)),
+            Some(signed_by(-1)),
+        ];
+        let envelope = |rule: Option<SignaturePolicy>, classification| SignaturePolicyEnvelope {
+            version: 0,
+            rule,
+            identities: vec![principal(classification)],
+        };
+        for rule in rules {
+            let policy = envelope(rule, Classification::Role).encode_to_vec();
+            assert!(matches!(Policy::decode(&policy), Err(Error::Malformed { .. })));
+        }
+        let policy = envelope(Some(signed_by(0)), Classification::Identity).encode_to_vec();
+        assert!(matches!(Policy::decode(&policy), Err(Error::Malformed { .. })));
+        assert!(Policy::decode(b"\xff").is_err());
+    }
+
+    #[test]
+    fn organisations_come_and_go_as_in_gos_statebased_package() {
+        let start = Policy::and([]).add_orgs(RoleType::Peer, ["B", "A"]).unwrap();
+        assert_eq!(start, Policy::and([Policy::peer("A"), Policy::peer("B")]));
+        let changed = start
+            .add_orgs(RoleType::Member, ["B", "C"])
+            .unwrap()
+            .del_orgs(["A", "none"])
+            .unwrap();
+        assert_eq!(changed, Policy::and([Policy::member("B"), Policy::member("C")]));
+        assert_eq!(
+            Policy::peer("A")
+                .add_orgs(RoleType::Peer, ["B"])
+                .unwrap()
+                .list_orgs(),
+            ["A", "B"]
+        );
     }
 }

@@ -326,7 +326,13 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
     } else {
         debug!(status, "transaction answered");
     }
-    last.payload = response.encode_to_vec();
+    if init && status >= INTERNAL {
+        // As Fabric's shims end an initialisation that failed.
+        last.r#type = Type::Error.into();
+        last.payload = response.message.into_bytes();
+    } else {
+        last.payload = response.encode_to_vec();
+    }
     last.chaincode_event = event;
     let size = last.encoded_len();
     if size > shared.max_message {

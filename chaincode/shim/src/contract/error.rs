@@ -71,7 +71,8 @@ impl From<Error> for ContractError {
             | Error::NotCompositeKey { .. }
             | Error::EmptyEventName
             | Error::ArgumentNotUtf8 { .. }
-            | Error::PolicyThreshold { .. } => 400,
+            | Error::PolicyThreshold { .. }
+            | Error::PolicyNotAllOf => 400,
             Error::Attribute { .. } | Error::NotOwnOrg { .. } | Error::NotX509 { .. } => 403,
             _ => 500,
         };

@@ -303,24 +303,21 @@ impl Pages {
     fn turn(&mut self, page: QueryResponse) {
         self.id = page.id;
         self.has_more = page.has_more;
-        self.results = page
-            .results
-            .into_iter()
-            .map(|result| result.result_bytes)
-            .collect();
+        self.results
+            .extend(page.results.into_iter().map(|result| result.result_bytes));
     }
 
+    fn has_next(&self) -> bool {
+        !self.results.is_empty() || self.has_more
+    }
+
+    /// As in Fabric's Go shim, the last result of a page comes only once the next page is there: whoever stops reading at a page's end has
+    /// then read as far as the same code in Go, and the read sets are the same.
     async fn next<M: Message + Default>(&mut self, what: &'static str) -> Result<Option<M>, Error> {
-        loop {
-            if let Some(result) = self.results.pop_front() {
-                return decode(what, &result).map(Some);
-            }
-            if !self.has_more {
-                return Ok(None);
-            }
-            if self.interrupted {
-                return Err(Error::QueryInterrupted);
-            }
+        if self.interrupted {
+            return Err(Error::QueryInterrupted);
+        }
+        while self.has_more && self.results.len() <= 1 {
             let request = QueryStateNext { id: self.id.clone() };
             self.interrupted = true;
             let reply = self
@@ -331,6 +328,10 @@ impl Pages {
             self.turn(decode("QueryResponse", &reply)?);
             self.interrupted = false;
         }
+        self.results
+            .pop_front()
+            .map(|result| decode(what, &result))
+            .transpose()
     }
 
     async fn collect<M: Message + Default>(mut self, what: &'static str) -> Result<Vec<M>, Error> {
@@ -362,6 +363,11 @@ pub struct StateIterator {
 }
 
 impl StateIterator {
+    /// Whether [`next`](Self::next) has more to give.
+    pub fn has_next(&self) -> bool {
+        self.pages.has_next()
+    }
+
     /// The next key and value; `None` after the last.
     ///
     /// # Errors
@@ -393,6 +399,11 @@ pub struct HistoryIterator {
 }
 
 impl HistoryIterator {
+    /// Whether [`next`](Self::next) has more to give.
+    pub fn has_next(&self) -> bool {
+        self.pages.has_next()
+    }
+
     /// The next change; `None` after the last.
     ///
     /// # Errors

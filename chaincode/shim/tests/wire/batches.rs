@@ -9,7 +9,7 @@ use fabric_protos::protos::{
 };
 use prost::Message;
 
-use crate::peer::Running;
+use crate::peer::{LIMIT, Running};
 
 #[tokio::test]
 async fn batches_are_used_when_ready_offers_them_and_split_to_the_limit() {
@@ -135,4 +135,47 @@ async fn a_batch_that_the_peer_refuses_fails_the_transaction() {
         (500, "no ledger context")
     );
     assert!(response.payload.is_empty());
+}
+
+#[tokio::test]
+async fn a_batch_is_split_where_it_would_be_too_large_for_a_message() {
+    const THIRD: usize = LIMIT / 3;
+    let server = Running::script(|stub| async move {
+        stub.start_write_batch();
+        let error = stub.put_state("k", vec![0; LIMIT]).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::TooLarge {
+                    what: "write record",
+                    ..
+                }
+            ),
+            "{error}"
+        );
+        for key in ["a", "b", "c"] {
+            stub.put_state(key, vec![1; THIRD]).await.unwrap();
+        }
+        stub.finish_write_batch().await.unwrap();
+        success(Vec::new())
+    })
+    .await;
+    let mut peer = server.dial().await;
+    let ready = ChaincodeAdditionalParams {
+        use_write_batch: true,
+        ..ChaincodeAdditionalParams::default()
+    };
+    peer.register(&ready.encode_to_vec()).await;
+    peer.invoke("tx", &[]).await;
+    for keys in [&["a", "b"][..], &["c"]] {
+        let rec = keys.iter().map(|key| WriteRecord {
+            key: (*key).to_owned(),
+            value: vec![1; THIRD],
+            r#type: Write::PutState.into(),
+            ..WriteRecord::default()
+        });
+        let batch = WriteBatchState { rec: rec.collect() }.encode_to_vec();
+        peer.answer(Type::WriteBatchState, batch, Vec::new()).await;
+    }
+    peer.succeeded("tx").await;
 }

@@ -205,6 +205,27 @@ async fn init_calls_a_function_or_nothing() {
 }
 
 #[tokio::test]
+async fn an_init_that_fails_ends_as_fabrics_shims_end_it() {
+    let contract = Contract::new("t").submit("Fail", ["status"], fail_with);
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    let args = |status: &str| vec![b"Fail".to_vec(), status.as_bytes().to_vec()];
+    peer.invoke_as(Type::Init, "tx", args("500"), None).await;
+    let failed = peer.receive().await;
+    assert_eq!(
+        (failed.r#type(), failed.payload.as_slice()),
+        (Type::Error, &b"on purpose"[..])
+    );
+    peer.invoke_as(Type::Init, "tx", args("499"), None).await;
+    assert_eq!(text(&peer.completed("tx").await), (499, "on purpose".to_owned()));
+    peer.invoke_as(Type::Transaction, "tx", args("500"), None).await;
+    assert_eq!(text(&peer.completed("tx").await), (500, "on purpose".to_owned()));
+}
+
+async fn fail_with(_: TransactionContext, status: i32) -> Result<(), ContractError> {
+    Err(ContractError::new(status, "on purpose"))
+}
+
+#[tokio::test]
 async fn the_before_hook_comes_first_and_can_refuse() {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);

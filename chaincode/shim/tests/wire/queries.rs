@@ -121,16 +121,41 @@ async fn a_page_that_fails_leaves_no_hole() {
         let mut open = stub.get_state_by_range("a", "").await.unwrap();
         assert!(open.next().await.unwrap().is_some());
         assert!(matches!(open.next().await, Err(Error::Peer { .. })));
+        assert!(open.has_next());
         assert_eq!(open.next().await, Err(Error::QueryInterrupted));
     })
     .await;
     peer.answer(
         Type::GetStateByRange,
         range("", "a", "", vec![]),
-        results(&[kv("a", "1")], Some("q")),
+        results(&[kv("a", "1"), kv("b", "2")], Some("q")),
     )
     .await;
     peer.refuse(Type::QueryStateNext, "iterator gone").await;
+    peer.succeeded("tx").await;
+}
+
+#[tokio::test]
+async fn the_last_result_of_a_page_comes_with_the_next_page() {
+    let (_server, mut peer) = begin(|stub| async move {
+        let mut open = stub.get_state_by_range("a", "").await.unwrap();
+        assert!(open.has_next());
+        assert_eq!(open.next().await.unwrap().unwrap().key, "a");
+        // Nobody asks for more, and yet the peer has been asked: as with Go's shim.
+        assert_eq!(open.next().await.unwrap().unwrap().key, "b");
+        assert!(!open.has_next());
+        assert_eq!(open.next().await, Ok(None));
+    })
+    .await;
+    peer.answer(
+        Type::GetStateByRange,
+        range("", "a", "", vec![]),
+        results(&[kv("a", "1"), kv("b", "2")], Some("q")),
+    )
+    .await;
+    let next = QueryStateNext { id: "q".to_owned() }.encode_to_vec();
+    peer.answer(Type::QueryStateNext, next, results::<Kv>(&[], None))
+        .await;
     peer.succeeded("tx").await;
 }
 
