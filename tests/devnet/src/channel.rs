@@ -68,10 +68,9 @@ impl Chaincode {
                     msp_id: (*msp_id).to_owned(),
                     role: Role::Member,
                 }],
+                // What counts is each peer's `implicitCollectionDisseminationPolicy`.
                 required_peer_count: 0,
-                // `implicitCollectionDisseminationPolicy` defaults to 0/1, which only reaches further peers of the
-                // organisation.
-                max_peer_count: 1,
+                max_peer_count: 0,
                 block_to_live: 0,
                 member_only_read: false,
                 member_only_write: false,

@@ -567,6 +567,11 @@ pub struct Limits {
     pub pull_retry_threshold: Duration,
     /// `peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit`.
     pub skip_pulling_invalid_transactions: bool,
+    /// `peer.gossip.pvtData.implicitCollectionDisseminationPolicy.requiredPeerCount`: how many further peers of the organisation must
+    /// take a copy of its implicit collection's data before an endorsement.
+    pub implicit_required_peer_count: usize,
+    /// `peer.gossip.pvtData.implicitCollectionDisseminationPolicy.maxPeerCount`: how many of them are sent one.
+    pub implicit_max_peer_count: usize,
     /// How far a proposal's timestamp may be from the peer's clock (`peer.authentication.timewindow`); v3 only.
     #[serde(with = "duration")]
     pub timestamp_window: Duration,
@@ -581,6 +586,8 @@ impl Default for Limits {
             total_query_limit: 100_000,
             pull_retry_threshold: Duration::from_secs(60),
             skip_pulling_invalid_transactions: false,
+            implicit_required_peer_count: 0,
+            implicit_max_peer_count: 1,
             timestamp_window: Duration::from_secs(15 * 60),
         }
     }

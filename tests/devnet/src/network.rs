@@ -518,6 +518,23 @@ impl PeerView<'_> {
         self.peer.lose_private_data().await;
     }
 
+    /// As right after a start, before gossip has made the peers known to each other (some 8 s on a real network; here until
+    /// [`PeerView::meet_others`]): private data is neither sent to others nor asked of them.
+    pub fn forget_others(&self) {
+        self.peer.set_acquainted(false);
+    }
+
+    /// Gossip has found the other peers.
+    pub fn meet_others(&self) {
+        self.peer.set_acquainted(true);
+    }
+
+    /// Replaces its disk by an empty one: blocks, state, private data and installed chaincodes are gone. It fetches the blocks anew
+    /// and what private data others can give it; chaincodes want [`Network::connect_chaincode`].
+    pub async fn lose_disk(&self) {
+        self.peer.replace_disk().await;
+    }
+
     /// Stops it: it answers nothing and commits nothing, and its streams to chaincode servers end.
     pub async fn stop(&self) {
         self.peer.set_running(false);

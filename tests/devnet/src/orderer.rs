@@ -46,7 +46,7 @@ impl Orderer {
     pub(crate) fn start(
         batch: BatchConfig,
         msps: MspRegistry,
-        peers: Vec<mpsc::UnboundedSender<OrderedBlock>>,
+        peers: Vec<mpsc::UnboundedSender<Arc<OrderedBlock>>>,
     ) -> Self {
         let (orders, receiver) = mpsc::unbounded_channel();
         let chain = Chain {
@@ -112,7 +112,7 @@ impl Orderer {
 
 struct Chain {
     batch: BatchConfig,
-    peers: Vec<mpsc::UnboundedSender<OrderedBlock>>,
+    peers: Vec<mpsc::UnboundedSender<Arc<OrderedBlock>>>,
     next: u64,
     previous_hash: Vec<u8>,
 }
@@ -162,10 +162,10 @@ impl Chain {
         let block = assemble(self.next, std::mem::take(&mut self.previous_hash), data);
         self.previous_hash = block.header.as_ref().map(header_hash).unwrap_or_default();
         self.next += 1;
-        let ordered = OrderedBlock { block, definition };
+        let ordered = Arc::new(OrderedBlock { block, definition });
         for peer in &self.peers {
             // A peer that is gone misses it.
-            let _ = peer.send(ordered.clone());
+            let _ = peer.send(Arc::clone(&ordered));
         }
     }
 }

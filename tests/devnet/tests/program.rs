@@ -9,11 +9,12 @@ use devnet::{
     identity::SigningIdentity,
 };
 use std::{fs, path::Path, process::Stdio};
+use step_chaincode::Gates;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
-use world::{chaincode::Gates, put, run, server::ChaincodeProcess, soon};
+use world::{put, run, server::ChaincodeProcess, soon};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_devnet");
 

@@ -68,6 +68,10 @@ impl BlockStore {
         self.chain().by_transaction.get(tx_id).copied()
     }
 
+    pub(crate) fn clear(&self) {
+        *self.chain() = Chain::default();
+    }
+
     pub(crate) fn append(&self, block: CommittedBlock) {
         let number = block.number();
         let mut chain = self.chain();

@@ -5,8 +5,8 @@ use super::{Peer, lock, private_data::Missing};
 use crate::{
     channel::{Chaincode, LIFECYCLE, sequence_key},
     ledger::{
-        BlockUpdates, CommittedBlock, CommittedTransaction, PrivateWriteSets, StateEntry, TransactionRecord,
-        Validator, Version,
+        BlockUpdates, CommittedBlock, CommittedTransaction, LedgerState, PrivateWriteSets, StateEntry,
+        TransactionRecord, Validator, Version,
     },
     transaction::{BlockPolicies, EndorserTransaction, InvalidTransaction, evaluate},
 };
@@ -22,7 +22,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// A block from the ordering service.
-#[derive(Clone)]
 pub(crate) struct OrderedBlock {
     pub(crate) block: Block,
     /// A chaincode definition that takes effect with it: what the lifecycle's commit transaction does on a real network.
@@ -35,13 +34,26 @@ impl Peer {
     /// Commits blocks as they come, while the peer runs.
     pub(crate) async fn commit_blocks(
         self: Arc<Self>,
-        mut blocks: mpsc::UnboundedReceiver<OrderedBlock>,
+        mut blocks: mpsc::UnboundedReceiver<Arc<OrderedBlock>>,
         stop: CancellationToken,
     ) {
         let mut running = self.running.subscribe();
+        let mut disks = self.disks.subscribe();
+        // What the ordering service still has, for a peer that has to begin anew.
+        let mut chain: Vec<Arc<OrderedBlock>> = Vec::new();
+        let mut next = 0;
         loop {
+            if disks.has_changed().unwrap_or(false) {
+                let disk = *disks.borrow_and_update();
+                self.wipe().await;
+                next = 0;
+                self.disk_in_use.send_replace(disk);
+            }
             let work = async {
                 running.wait_for(|running| *running).await.ok()?;
+                if let Some(block) = chain.get(next) {
+                    return Some(Some(Arc::clone(block)));
+                }
                 let reconcile = !lock(&self.missing).is_empty();
                 if reconcile {
                     let arrived = self.private_arrived.notified();
@@ -57,28 +69,49 @@ impl Peer {
             };
             let ordered = tokio::select! {
                 () = stop.cancelled() => break,
+                _ = disks.changed() => {
+                    disks.mark_changed();
+                    continue;
+                }
                 ordered = work => ordered,
             };
             match ordered {
                 None => break,
                 Some(None) => {}
                 Some(Some(ordered)) => {
+                    if next == chain.len() {
+                        chain.push(Arc::clone(&ordered));
+                    }
                     if running.wait_for(|running| *running).await.is_err() {
                         break;
                     }
                     tokio::select! {
                         () = stop.cancelled() => break,
-                        () = self.commit(ordered) => {}
+                        _ = disks.changed() => disks.mark_changed(),
+                        () = self.commit(&ordered) => next += 1,
                     }
                 }
             }
         }
     }
 
-    async fn commit(&self, ordered: OrderedBlock) {
+    /// Forgets what was on the disk.
+    async fn wipe(&self) {
+        let mut state = self.state.write().await;
+        *state = LedgerState::default();
+        *self.definitions.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        self.blocks.clear();
+        self.private.clear();
+        self.transient.clear();
+        lock(&self.missing).clear();
+        self.committed.send_replace(0);
+    }
+
+    async fn commit(&self, ordered: &OrderedBlock) {
         let number = ordered.block.header.as_ref().map_or(0, |header| header.number);
-        if let Some(definition) = ordered.definition {
-            self.commit_definition(ordered.block, definition).await;
+        if let Some(definition) = &ordered.definition {
+            self.commit_definition(ordered.block.clone(), Arc::clone(definition))
+                .await;
             return;
         }
         let envelopes = ordered
@@ -104,7 +137,7 @@ impl Peer {
             }
             validator.finish()
         };
-        self.append(ordered.block, &transactions, &codes);
+        self.append(ordered.block.clone(), &transactions, &codes);
         self.store_private(&transactions, &codes, &private);
         self.apply(committed, transactions, &codes, private).await;
     }

@@ -4,6 +4,7 @@ mod commit;
 mod endorse;
 mod interest;
 mod private_data;
+mod qscc;
 
 use crate::{
     chaincode::{ChaincodeRuntime, Invoker, Settings},
@@ -16,7 +17,10 @@ pub(crate) use commit::OrderedBlock;
 pub(crate) use endorse::EndorserError;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -56,6 +60,12 @@ pub(crate) struct Peer {
     /// Blocks whose state is committed, too.
     committed: watch::Sender<u64>,
     running: watch::Sender<bool>,
+    /// How many disks it has been given.
+    disks: watch::Sender<u64>,
+    /// On which of them it works.
+    disk_in_use: watch::Sender<u64>,
+    /// Whether gossip has made it and the other peers known to each other.
+    acquainted: AtomicBool,
     chaincodes: Mutex<BTreeMap<String, Arc<ChaincodeRuntime>>>,
     connections: Mutex<BTreeMap<String, Connection>>,
     transient: PrivateStore,
@@ -90,6 +100,9 @@ impl Peer {
             blocks: BlockStore::default(),
             committed: watch::Sender::new(0),
             running: watch::Sender::new(true),
+            disks: watch::Sender::new(0),
+            disk_in_use: watch::Sender::new(0),
+            acquainted: AtomicBool::new(true),
             chaincodes: Mutex::default(),
             connections: Mutex::default(),
             transient: PrivateStore::default(),
@@ -132,6 +145,34 @@ impl Peer {
         self.private_arrived.notify_waiters();
     }
 
+    /// Whether gossip knows this peer, and this peer the others.
+    pub(crate) fn is_acquainted(&self) -> bool {
+        self.acquainted.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_acquainted(&self, acquainted: bool) {
+        self.acquainted.store(acquainted, Ordering::SeqCst);
+        self.private_arrived.notify_waiters();
+    }
+
+    /// Takes the disk away, installed chaincodes included. The peer fetches its blocks anew while it runs.
+    pub(crate) async fn replace_disk(&self) {
+        self.disconnect().await;
+        lock(&self.connections).clear();
+        lock(&self.chaincodes).clear();
+        let mut in_use = self.disk_in_use.subscribe();
+        let mut disk = 0;
+        self.disks.send_modify(|disks| {
+            *disks += 1;
+            disk = *disks;
+        });
+        // Ends when the network has stopped, too.
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            _ = in_use.wait_for(|in_use| *in_use >= disk) => {}
+        }
+    }
+
     pub(crate) fn definitions(&self) -> Arc<Definitions> {
         Arc::clone(&self.definitions.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -172,7 +213,7 @@ impl Peer {
 
     /// Whether the chaincode is installed on this peer.
     pub(crate) fn has_chaincode(&self, chaincode: &str) -> bool {
-        lock(&self.connections).contains_key(chaincode)
+        chaincode == qscc::QSCC || lock(&self.connections).contains_key(chaincode)
     }
 
     fn runtime(&self, chaincode: &Chaincode) -> Arc<ChaincodeRuntime> {

@@ -36,7 +36,15 @@ impl Peer {
             let others = self.other_members(collection);
             // Another organisation's implicit collection is not this peer's to send.
             let own = !collection.implicit || collection.is_member(&self.msp_id);
-            let required = collection.required_peer_count;
+            let (required, maximum) = if collection.implicit {
+                let limits = &self.limits;
+                (
+                    limits.implicit_required_peer_count,
+                    limits.implicit_max_peer_count,
+                )
+            } else {
+                (collection.required_peer_count, collection.max_peer_count)
+            };
             if own && required > 0 && others.len() < required {
                 return Err(format!(
                     "error distributing private data: required to disseminate to at least {required} peers, but know of only {} eligible peers",
@@ -44,11 +52,7 @@ impl Peer {
                 ));
             }
             let sent = PrivateWriteSets::from([(key.clone(), set.clone())]);
-            let maximum = if own {
-                collection.max_peer_count.max(required)
-            } else {
-                0
-            };
+            let maximum = if own { maximum.max(required) } else { 0 };
             for peer in others.into_iter().take(maximum) {
                 peer.transient.put(tx_id, &sent);
             }
@@ -58,12 +62,16 @@ impl Peer {
         Ok(())
     }
 
-    /// Other running peers that are entitled to a collection, in order of their names.
+    /// Other running peers that are entitled to a collection and known to gossip, in order of their names.
     fn other_members(&self, collection: &Collection) -> Vec<Arc<Peer>> {
+        if !self.is_acquainted() {
+            return Vec::new();
+        }
+        let reachable = |peer: &Peer| peer.name != self.name && peer.is_running() && peer.is_acquainted();
         let mut others: Vec<Arc<Peer>> = self
             .peers()
             .into_iter()
-            .filter(|peer| peer.name != self.name && peer.is_running() && collection.is_member(&peer.msp_id))
+            .filter(|peer| reachable(peer) && collection.is_member(&peer.msp_id))
             .collect();
         others.sort_by(|a, b| a.name.cmp(&b.name));
         others

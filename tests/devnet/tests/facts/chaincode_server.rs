@@ -1,12 +1,11 @@
 //! The chaincode server's life.
 
-use crate::world::{
-    ALL, CC, Setup, World, assert_says, chaincode::Step, get, put, run, server::ChaincodeProcess, soon,
-};
+use crate::world::{ALL, CC, Setup, World, assert_says, get, put, run, server::ChaincodeProcess, soon};
 use chaincode_shim::TlsConfig;
 use devnet::config::Connection;
 use serde_json::json;
 use std::time::Duration;
+use step_chaincode::Step;
 use tonic::Code;
 
 fn package_id(world: &World) -> String {
@@ -21,7 +20,7 @@ async fn calls_in_flight_fail_at_once_when_the_server_dies() {
         let call = run(&[Step::Gate("gate".into())]).organisations(&["Org1MSP"]);
         tokio::spawn(async move { client.evaluate(&call).await })
     };
-    world.gates.arrived("gate", 1).await;
+    soon(world.gates.arrived("gate", 1)).await;
     world.servers.get_mut("Org1MSP").unwrap().kill();
     let error = soon(waiting).await.unwrap().unwrap_err();
     assert_says(&error, "chaincode stream terminated");
@@ -74,7 +73,7 @@ async fn a_hanging_call_times_out_the_stream_stays_and_a_late_put_finds_no_ledge
         json!([null])
     );
     world.gates.open("gate");
-    world.gates.failed("no ledger context").await;
+    soon(world.gates.failed("no ledger context")).await;
     // The lock went with the time-out.
     world
         .submit_to("Org1MSP", &crate::world::ORGS, &[put("key", "next")])

@@ -1,12 +1,11 @@
 //! What happens to transactions that meet in one block.
 
-use crate::world::{
-    ALL, CC, Setup, World, chaincode::Step, cut_by_hand, get, implicit, put, put_private, run, soon,
-};
+use crate::world::{ALL, CC, Setup, World, cut_by_hand, get, implicit, put, put_private, run, soon};
 use devnet::client::EndorsedTransaction;
 use fabric_protos::protos::TxValidationCode::{
     self, DuplicateTxid, MvccReadConflict, PhantomReadConflict, Valid,
 };
+use step_chaincode::Step;
 
 async fn world() -> World {
     Setup::new(ALL).with(cut_by_hand).start().await
@@ -65,6 +64,94 @@ async fn two_mints_on_one_supply_key_conflict_and_on_delta_keys_do_not() {
     assert_eq!(together(&world, &[mint, mint]).await, [Valid, MvccReadConflict]);
     let (a, b): (&[Step], &[Step]) = (&[put("supply/a", "1")], &[put("supply/b", "1")]);
     assert_eq!(together(&world, &[a, b]).await, [Valid, Valid]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settlements_conflict_on_a_treasury_key_that_each_writes_and_not_without_one() {
+    let world = world().await;
+    commit(&world, &[put("treasury", "100")]).await;
+    let settle = |broker: &str| put(&format!("settled/{broker}"), "1");
+    let draw = [get("treasury"), put("treasury", "90")];
+    let drawing = ["a", "b", "c"].map(|broker| [draw.as_slice(), &[settle(broker)]].concat());
+    assert_eq!(
+        together(&world, &[&drawing[0], &drawing[1], &drawing[2]]).await,
+        [Valid, MvccReadConflict, MvccReadConflict]
+    );
+    let plain = ["d", "e", "f"].map(|broker| [settle(broker)]);
+    assert_eq!(
+        together(&world, &[&plain[0], &plain[1], &plain[2]]).await,
+        [Valid, Valid, Valid]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_makes_a_phantom_of_the_settlement_that_ranged_over_deposits() {
+    let world = world().await;
+    commit(&world, &[put("escrow/1", "10")]).await;
+    let deposit: &[Step] = &[put("escrow/2", "5")];
+    let settle: &[Step] = &[
+        Step::Range("escrow/".into(), "escrow0".into()),
+        Step::Delete("escrow/1".into()),
+        put("paid", "10"),
+    ];
+    assert_eq!(
+        together(&world, &[deposit, settle]).await,
+        [Valid, PhantomReadConflict]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_transfers_to_one_recipient_are_both_valid() {
+    let world = world().await;
+    commit(&world, &[put("utxo/a", "10"), put("utxo/b", "20")]).await;
+    let transfer = |from: &str| {
+        let spent = format!("utxo/{from}");
+        [
+            get(&spent),
+            Step::Delete(spent),
+            put(&format!("utxo/c/{from}"), "10"),
+        ]
+    };
+    assert_eq!(
+        together(&world, &[&transfer("a"), &transfer("b")]).await,
+        [Valid, Valid]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_private_writes_of_one_id_the_second_conflicts() {
+    let world = world().await;
+    let collection = implicit("Org1MSP");
+    let create = |value| {
+        [
+            Step::PrivateHash(collection.clone(), "order1".into()),
+            put_private(&collection, "order1", value),
+        ]
+    };
+    let first = world.endorse_by(&["Org1MSP"], &create("1")).await;
+    let second = world.endorse_by(&["Org1MSP"], &create("2")).await;
+    assert_eq!(
+        world.in_one_block(&[&first, &second]).await,
+        [Valid, MvccReadConflict]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hash_is_to_be_read_from_its_commit_on_and_not_before() {
+    let world = world().await;
+    let collection = implicit("Org1MSP");
+    let written = world
+        .endorse_by(&["Org1MSP"], &[put_private(&collection, "order1", "1")])
+        .await;
+    soon(world.client("Org1MSP").submit(&written)).await.unwrap();
+    let read = [Step::PrivateHash(collection, "order1".into())];
+    // Ordered, not committed.
+    assert!(world.evaluate("Org2MSP", &read).await.unwrap()[0].is_null());
+    world.network.cut_block().unwrap();
+    soon(world.client("Org1MSP").commit_status(&written.tx_id))
+        .await
+        .unwrap();
+    assert!(world.evaluate("Org1MSP", &read).await.unwrap()[0].is_string());
 }
 
 #[tokio::test(flavor = "multi_thread")]

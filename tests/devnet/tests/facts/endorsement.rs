@@ -1,12 +1,12 @@
 //! Endorsement policies.
 
 use crate::world::{
-    ALL, ORGS, Setup, World, assert_says, chaincode::Step, get, get_private, implicit, invalid, put,
-    put_private, run, soon,
+    ALL, ORGS, Setup, World, assert_says, get, get_private, implicit, invalid, put, put_private, run, soon,
 };
 use devnet::config::{ChaincodeDefinition, Connection};
 use fabric_protos::protos::TxValidationCode::{EndorsementPolicyFailure, Valid};
 use serde_json::json;
+use step_chaincode::Step;
 use tonic::Code;
 
 fn organisations(names: &[&str]) -> Vec<String> {
@@ -158,10 +158,36 @@ async fn with_organisations_unnamed_the_gateway_refuses_to_submit_a_private_read
         &error,
         "no combination of peers can be derived which satisfy the endorsement policy",
     );
-    // Naming the own organisation removes that protection: what was read is in the block, invalid or not.
+    // Naming the own organisation removes that protection.
     let named = call.organisations(&["Org1MSP"]);
     let endorsed = soon(world.client("Org1MSP").endorse(&named)).await.unwrap();
     assert_eq!(endorsed.result, b"[null]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_submitted_transaction_returned_is_in_everybodys_block_even_when_it_is_invalid() {
+    let world = World::start().await;
+    let collection = implicit("Org1MSP");
+    let write = run(&[Step::PutTransient(
+        collection.clone(),
+        "key".into(),
+        "order".into(),
+    )])
+    .transient("order", "seven thousand at 7.00")
+    .organisations(&["Org1MSP"]);
+    soon(world.client("Org1MSP").submit_call(&write)).await.unwrap();
+    let read = [get_private(&collection, "key")];
+    assert_eq!(
+        invalid(world.submit_to("Org1MSP", &["Org1MSP"], &read).await),
+        EndorsementPolicyFailure
+    );
+    world.settle().await;
+    for msp_id in ORGS {
+        let blocks = world.network.peer(msp_id).unwrap().blocks();
+        let last = blocks.last().unwrap().block.data.as_ref().unwrap();
+        let published = String::from_utf8_lossy(&last.data[0]).contains("seven thousand at 7.00");
+        assert!(published, "{msp_id}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,6 +207,22 @@ async fn a_private_write_with_organisations_unnamed_stays_with_its_collections_o
     committed.unwrap();
     let read = [get_private(&implicit("Org1MSP"), "key")];
     assert_eq!(world.evaluate("Org1MSP", &read).await.unwrap(), json!(["secret"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transient_data_reaches_the_chaincode_of_the_peer_that_the_client_is_connected_to() {
+    let world = World::start().await;
+    let stranger = world.client("Org3MSP").identity().clone();
+    let at_org2 = world.client("Org2MSP").with_identity(stranger);
+    let steps = [
+        Step::Whoami,
+        Step::PutTransient(implicit("Org2MSP"), "key".into(), "order".into()),
+    ];
+    let call = run(&steps).transient("order", "secret");
+    assert_eq!(
+        soon(at_org2.evaluate(&call)).await.unwrap(),
+        br#"["Org2MSP",null]"#
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

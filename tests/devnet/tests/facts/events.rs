@@ -1,8 +1,9 @@
 //! Chaincode events.
 
-use crate::world::{ALL, CC, Setup, World, chaincode::Step, cut_by_hand, get, put, soon};
+use crate::world::{ALL, CC, Setup, World, cut_by_hand, get, put, soon};
 use devnet::client::{ChaincodeEvents, Start};
 use fabric_protos::protos::TxValidationCode::{MvccReadConflict, Valid};
+use step_chaincode::Step;
 
 fn event(name: &str) -> Step {
     Step::Event(name.into(), format!("payload of {name}"))

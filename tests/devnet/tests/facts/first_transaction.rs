@@ -1,8 +1,9 @@
 //! The shortest way through: a put by the Gateway, seen by everybody.
 
-use crate::world::{CC, ORGS, World, chaincode::Step, soon};
+use crate::world::{CC, ORGS, World, soon};
 use devnet::client::Start;
 use serde_json::json;
+use step_chaincode::Step;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_put_is_endorsed_ordered_committed_and_read_back() {

@@ -1,12 +1,12 @@
 //! The Gateway: whom it asks, and how it tells of failures.
 
 use crate::world::{
-    CC, ORGS, Setup, World, assert_says, chaincode::Step, get, get_private, implicit, put, put_private, run,
-    soon,
+    CC, ORGS, Setup, World, assert_says, get, get_private, implicit, put, put_private, run, soon,
 };
 use devnet::{client::Call, config::Profile};
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
+use step_chaincode::Step;
 use tonic::Code;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn named_organisations_are_asked_at_once_and_unnamed_ones_after_the_first(
         let call = call("named").organisations(&ORGS);
         tokio::spawn(async move { client.endorse(&call).await })
     };
-    world.gates.arrived("named", 3).await;
+    soon(world.gates.arrived("named", 3)).await;
     world.gates.open("named");
     soon(named).await.unwrap().unwrap();
 
@@ -82,11 +82,11 @@ async fn named_organisations_are_asked_at_once_and_unnamed_ones_after_the_first(
         tokio::spawn(async move { client.endorse(&call).await })
     };
     // One alone is there; the others come only once it has answered.
-    world.gates.arrived("unnamed", 1).await;
+    soon(world.gates.arrived("unnamed", 1)).await;
     assert!(!unnamed.is_finished());
     world.gates.open("unnamed");
     soon(unnamed).await.unwrap().unwrap();
-    world.gates.arrived("unnamed", 3).await;
+    soon(world.gates.arrived("unnamed", 3)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

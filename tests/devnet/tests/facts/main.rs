@@ -8,6 +8,7 @@ mod world;
 mod chaincode_server;
 mod commit_lock;
 mod conflicts;
+mod dissemination;
 mod endorsement;
 mod events;
 mod first_transaction;

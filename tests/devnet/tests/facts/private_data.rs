@@ -1,13 +1,13 @@
 //! Private data.
 
 use crate::world::{
-    ALL, CC, ORGS, Setup, World, assert_says, chaincode::Step, cut_by_hand, get, get_private, implicit,
-    invalid, put, put_private, run, soon,
+    ALL, CC, ORGS, Setup, World, assert_says, cut_by_hand, get, get_private, implicit, invalid, put,
+    put_private, run, soon,
 };
-use devnet::client::EndorsedTransaction;
 use fabric_protos::protos::TxValidationCode::{EndorsementPolicyFailure, MvccReadConflict, Valid};
 use serde_json::{Value, json};
 use std::time::Duration;
+use step_chaincode::Step;
 use tonic::Code;
 
 /// A world in which a commit does not wait for private data that nobody will give it.
@@ -245,181 +245,6 @@ async fn skipping_invalid_transactions_cures_the_stall() {
             .await
             .is_none()
     );
-}
-
-fn shared(required: usize, maximum: usize) -> Setup {
-    Setup::new("OR('Org1MSP.peer','Org2MSP.peer','Org3MSP.peer')").collection(json!({
-        "name": "shared",
-        "policy": "OR('Org1MSP.member','Org2MSP.member')",
-        "requiredPeerCount": required,
-        "maxPeerCount": maximum,
-    }))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shared_collections_data_is_with_every_member_and_nobody_else() {
-    for (required, maximum) in [(0, 0), (1, 2)] {
-        let world = shared(required, maximum).start().await;
-        world
-            .submit_to("Org1MSP", &["Org1MSP"], &[put_private("shared", "key", "value")])
-            .await
-            .unwrap();
-        world.settle().await;
-        for (msp_id, holds) in [("Org1MSP", true), ("Org2MSP", true), ("Org3MSP", false)] {
-            let entry = world
-                .network
-                .peer(msp_id)
-                .unwrap()
-                .private_state(CC, "shared", "key")
-                .await;
-            assert_eq!(entry.is_some(), holds, "{msp_id}");
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_a_copy_sent_the_endorsing_peer_may_die_before_the_commit() {
-    let world = shared(1, 1).with(cut_by_hand).start().await;
-    let endorsed = world
-        .endorse_by(&["Org1MSP"], &[put_private("shared", "key", "value")])
-        .await;
-    world.network.peer("Org1MSP").unwrap().stop().await;
-    let other = world.client("Org2MSP");
-    soon(other.submit(&endorsed)).await.unwrap();
-    world.network.cut_block().unwrap();
-    assert_eq!(
-        soon(other.commit_status(&endorsed.tx_id)).await.unwrap().code,
-        Valid
-    );
-    let held = world
-        .network
-        .peer("Org2MSP")
-        .unwrap()
-        .private_state(CC, "shared", "key")
-        .await;
-    assert_eq!(held.unwrap().value, b"value");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_copy_sent_the_others_commit_waits_and_is_mended_when_the_endorser_returns() {
-    let world = shared(0, 0).with(cut_by_hand).start().await;
-    let endorsed = world
-        .endorse_by(&["Org1MSP"], &[put_private("shared", "key", "value")])
-        .await;
-    let endorser = world.network.peer("Org1MSP").unwrap();
-    endorser.stop().await;
-    soon(world.client("Org3MSP").submit(&endorsed)).await.unwrap();
-    world.network.cut_block().unwrap();
-    let status = soon(world.client("Org3MSP").commit_status(&endorsed.tx_id))
-        .await
-        .unwrap();
-    let waiting = world.network.peer("Org2MSP").unwrap();
-    assert_eq!(
-        waiting.height(),
-        status.block,
-        "Org2 is entitled to the data and waits for it"
-    );
-    endorser.start();
-    soon(waiting.wait_for_height(status.block + 1)).await;
-    assert!(waiting.private_state(CC, "shared", "key").await.is_some());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn data_that_comes_after_its_block_does_not_bring_back_what_was_purged_or_overwritten() {
-    let impatient = |config: &mut devnet::config::NetworkConfig| {
-        cut_by_hand(config);
-        config.limits.pull_retry_threshold = Duration::from_millis(1);
-    };
-    let world = shared(0, 0).with(impatient).start().await;
-    let write = |key, value| put_private("shared", key, value);
-    let steps = [
-        write("kept", "1"),
-        write("purged", "1"),
-        write("overwritten", "1"),
-    ];
-    let endorsed = world.endorse_by(&["Org1MSP"], &steps).await;
-    let endorser = world.network.peer("Org1MSP").unwrap();
-    endorser.stop().await;
-    let client = world.client("Org2MSP");
-    let commit = async |transaction: &EndorsedTransaction| {
-        soon(client.submit(transaction)).await.unwrap();
-        world.network.cut_block().unwrap();
-        assert_eq!(
-            soon(client.commit_status(&transaction.tx_id)).await.unwrap().code,
-            Valid
-        );
-    };
-    commit(&endorsed).await;
-    let missing = world
-        .evaluate("Org2MSP", &[get_private("shared", "kept")])
-        .await
-        .unwrap_err();
-    assert_says(
-        &missing,
-        "private data matching public hash version is not available",
-    );
-    let changes = [
-        Step::Purge("shared".into(), "purged".into()),
-        write("overwritten", "2"),
-    ];
-    commit(&world.endorse_by(&["Org2MSP"], &changes).await).await;
-
-    endorser.start();
-    let view = world.network.peer("Org2MSP").unwrap();
-    soon(async {
-        while view.private_state(CC, "shared", "kept").await.is_none() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
-    let read = ["kept", "purged", "overwritten"].map(|key| get_private("shared", key));
-    assert_eq!(
-        world.evaluate("Org2MSP", &read).await.unwrap(),
-        json!(["1", null, "2"])
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_endorser_refuses_when_too_few_members_can_be_reached() {
-    let world = shared(1, 1).start().await;
-    world.network.peer("Org2MSP").unwrap().stop().await;
-    let call = run(&[put_private("shared", "key", "value")]).organisations(&["Org1MSP"]);
-    let error = soon(world.client("Org1MSP").endorse(&call)).await.err().unwrap();
-    assert_says(&error, "know of only 0 eligible peers");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stopped_peer_catches_up_with_its_private_data() {
-    let world = shared(0, 1).start().await;
-    let stopped = world.network.peer("Org2MSP").unwrap();
-    stopped.stop().await;
-    let committed = world
-        .submit_to("Org1MSP", &["Org1MSP"], &[put_private("shared", "key", "value")])
-        .await
-        .unwrap();
-    stopped.start();
-    soon(stopped.wait_for_height(committed.block + 1)).await;
-    assert_eq!(
-        stopped.private_state(CC, "shared", "key").await.unwrap().value,
-        b"value"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_private_record_is_readable_again_once_identical_bytes_are_written() {
-    let world = World::start().await;
-    let collection = implicit("Org2MSP");
-    let write = [put_private(&collection, "key", "value")];
-    let read = [get_private(&collection, "key")];
-    world.submit_to("Org2MSP", &["Org2MSP"], &write).await.unwrap();
-    world.network.peer("Org2MSP").unwrap().lose_private_data().await;
-    let error = world.evaluate("Org2MSP", &read).await.unwrap_err();
-    assert_says(
-        &error,
-        "private data matching public hash version is not available",
-    );
-    world.submit_to("Org2MSP", &["Org2MSP"], &write).await.unwrap();
-    assert_eq!(world.evaluate("Org2MSP", &read).await.unwrap(), json!(["value"]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

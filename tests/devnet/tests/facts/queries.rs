@@ -1,7 +1,14 @@
 //! Ranges, pages, history.
 
-use crate::world::{Setup, World, assert_says, chaincode::Step, get, put};
+use crate::world::{Setup, World, assert_says, get, put, soon};
+use devnet::client::Call;
+use fabric_protos::{
+    common::Block,
+    protos::{ProcessedTransaction, TxValidationCode},
+};
+use prost::Message;
 use serde_json::json;
+use step_chaincode::Step;
 
 fn range(start: &str, end: &str) -> Step {
     Step::Range(start.into(), end.into())
@@ -30,6 +37,21 @@ async fn a_range_ends_silently_at_the_peers_limit_and_can_be_taken_up_again() {
         world.evaluate("Org1MSP", &count("key000299\0")).await.unwrap(),
         json!([100])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_range_of_composite_keys_can_be_taken_up_again_too() {
+    let world = Setup::new("ANY")
+        .with(|config| config.limits.total_query_limit = 150)
+        .start()
+        .await;
+    let prefix = "\0order\0".to_owned();
+    world
+        .submit("Org1MSP", &[Step::PutMany(prefix, 400)])
+        .await
+        .unwrap();
+    let all = [Step::CountAll("order".into())];
+    assert_eq!(world.evaluate("Org1MSP", &all).await.unwrap(), json!([400]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,5 +160,44 @@ async fn new_shims_and_peers_read_and_write_many_keys_on_either_release() {
         let found = world.evaluate("Org1MSP", &[Step::GetMany(keys)]).await.unwrap();
         assert_eq!(found[0].as_array().unwrap().len(), 2500);
         assert!(found[0].as_array().unwrap().iter().all(|value| value == "x"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_system_chaincode_gives_blocks_and_transactions_with_their_codes() {
+    let world = World::start().await;
+    let client = world.client("Org1MSP");
+    let valid = world.submit("Org1MSP", &[put("key", "1")]).await.unwrap();
+    world
+        .submit_to("Org1MSP", &["Org1MSP"], &[put("key", "2")])
+        .await
+        .unwrap_err();
+    let ask = async |function: &str, wanted: &str| {
+        let call = Call::new("qscc", function).arg("mychannel").arg(wanted);
+        soon(client.evaluate(&call)).await
+    };
+    let block = ask("GetBlockByTxID", &valid.tx_id).await.unwrap();
+    assert_eq!(ask("GetBlockByNumber", "2").await.unwrap(), block);
+    let codes = |block: &[u8]| Block::decode(block).unwrap().metadata.unwrap().metadata[2].clone();
+    assert_eq!(codes(&block), [TxValidationCode::Valid as u8]);
+    let invalid = ask("GetBlockByNumber", "3").await.unwrap();
+    assert_eq!(
+        codes(&invalid),
+        [TxValidationCode::EndorsementPolicyFailure as u8]
+    );
+    let found = ask("GetTransactionByID", &valid.tx_id).await.unwrap();
+    let found = ProcessedTransaction::decode(found.as_slice()).unwrap();
+    assert_eq!(found.validation_code, TxValidationCode::Valid as i32);
+
+    for (function, wanted, says) in [
+        ("GetBlockByNumber", "9", "no such block number [9] in index"),
+        (
+            "GetTransactionByID",
+            "nobody",
+            "no such transaction ID [nobody] in index",
+        ),
+        ("GetNothing", "1", "Requested function GetNothing not found."),
+    ] {
+        assert_says(&ask(function, wanted).await.unwrap_err(), says);
     }
 }

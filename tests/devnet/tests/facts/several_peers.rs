@@ -1,10 +1,9 @@
 //! Organisations with more than one peer.
 
-use crate::world::{
-    CC, Setup, World, chaincode::Step, get, implicit, put, put_private, run, server::ChaincodeProcess, soon,
-};
+use crate::world::{CC, Setup, World, get, implicit, put, put_private, run, server::ChaincodeProcess, soon};
 use devnet::config::{Connection, StateDatabase};
 use serde_json::json;
+use step_chaincode::Step;
 
 async fn two_each() -> World {
     let two = |config: &mut devnet::config::NetworkConfig| {

@@ -1,10 +1,8 @@
 //! A network with a test chaincode on every organisation's own server.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // Each test program has it as a module of its own and uses a part of it.
 
-pub mod chaincode;
 pub mod server;
 
-use chaincode::{Gates, Step};
 use devnet::{
     Network,
     client::{Call, Client, ClientError, Committed, EndorsedTransaction},
@@ -14,6 +12,7 @@ use fabric_protos::protos::TxValidationCode;
 use serde_json::Value;
 use server::ChaincodeProcess;
 use std::{collections::BTreeMap, time::Duration};
+use step_chaincode::{Gates, Step};
 
 /// No wait in a test is longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);

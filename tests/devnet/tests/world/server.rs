@@ -1,8 +1,8 @@
 //! A chaincode server that can be killed: it runs in a runtime of its own, which takes its sockets with it.
 
-use super::chaincode::{Gates, contracts};
 use chaincode_shim::{ChaincodeServer, ServerConfig, TlsConfig};
 use std::net::SocketAddr;
+use step_chaincode::{Gates, contracts};
 use tokio::{
     net::TcpListener,
     runtime::{Builder, Runtime},

@@ -1,50 +1,71 @@
-//! A chaincode that does what each call tells it, step by step.
+//! What the chaincode can be told, and doing it.
 
 use chaincode_shim::{
     Contract, ContractError, Contracts, Json, KeyEndorsementPolicy, TransactionContext, success,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-};
-use tokio::sync::watch;
+
+use crate::Gates;
 
 /// One thing for the chaincode to do. Each adds one element to the array that the call returns.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
+    /// Key and value.
     Put(String, String),
+    /// A key's value, or null.
     Get(String),
+    /// Several at once.
     GetMany(Vec<String>),
+    /// A key.
     Delete(String),
+    /// The keys from the first up to but without the second.
     Range(String, String),
     /// Without asking again at the peer's limit; gives how many there were.
     Count(String, String),
+    /// All composite keys of an object type, beyond the peer's limit; gives how many there are.
+    CountAll(String),
+    /// As [`Step::Range`], a page of a size after a bookmark: gives the keys and the next bookmark.
     Page(String, String, i32, String),
+    /// A key's changes, each with whether it was a deletion.
     History(String),
     /// So many keys with this prefix.
     PutMany(String, usize),
+    /// Collection, key and value.
     PutPrivate(String, String, String),
-    /// The value is the transient field of this name.
+    /// Collection and key; the value is the transient field of this name.
     PutTransient(String, String, String),
+    /// Collection and key.
     GetPrivate(String, String),
+    /// Several at once.
     GetPrivateMany(String, Vec<String>),
+    /// Collection and key.
     DeletePrivate(String, String),
+    /// Collection and key.
     Purge(String, String),
+    /// Collection and key; gives the hash of the value, or null.
     PrivateHash(String, String),
+    /// Collection, and as [`Step::Range`].
     PrivateRange(String, String, String),
     /// Reads from the implicit collection of whichever organisation runs this.
     GetOwnPrivate(String),
     /// Peers of all these organisations must endorse the key from now on.
     SetPolicy(String, Vec<String>),
+    /// The same for a collection's key.
     SetPrivatePolicy(String, String, Vec<String>),
+    /// A key's own endorsement policy as hexadecimal digits, or null.
+    GetPolicy(String),
+    /// Name and payload.
     Event(String, String),
+    /// Another chaincode of the channel, and what it is to do.
     Invoke(String, Vec<Step>),
+    /// The same on another channel.
     InvokeOn(String, String, Vec<Step>),
     /// Says that it is here and waits until the test opens the gate.
     Gate(String),
+    /// Refuses with this status and message.
     Fail(i32, String),
+    /// As a programming error would.
     Panic,
     /// The organisation that runs this: different at each endorser.
     Whoami,
@@ -52,65 +73,8 @@ pub enum Step {
     Timestamp,
 }
 
-/// Gates at which calls wait for the test. A gate counts who has arrived.
-#[derive(Clone, Default)]
-pub struct Gates {
-    gates: Arc<Mutex<BTreeMap<String, Gate>>>,
-    /// What calls failed with, whether or not somebody still waits for their answers.
-    failures: watch::Sender<Vec<String>>,
-}
-
-#[derive(Clone)]
-struct Gate {
-    arrived: watch::Sender<usize>,
-    open: watch::Sender<bool>,
-}
-
-impl Gates {
-    fn gate(&self, name: &str) -> Gate {
-        let new = || Gate {
-            arrived: watch::Sender::new(0),
-            open: watch::Sender::new(false),
-        };
-        self.gates
-            .lock()
-            .unwrap()
-            .entry(name.to_owned())
-            .or_insert_with(new)
-            .clone()
-    }
-
-    fn record(&self, failure: &str) {
-        self.failures
-            .send_modify(|failures| failures.push(failure.to_owned()));
-    }
-
-    /// Waits until a call has failed with a text that contains this.
-    pub async fn failed(&self, text: &str) {
-        let mut failures = self.failures.subscribe();
-        let seen = failures.wait_for(|failures| failures.iter().any(|failure| failure.contains(text)));
-        super::soon(seen).await.unwrap();
-    }
-
-    async fn wait_at(&self, name: &str) {
-        let gate = self.gate(name);
-        gate.arrived.send_modify(|count| *count += 1);
-        gate.open.subscribe().wait_for(|open| *open).await.unwrap();
-    }
-
-    /// Waits until so many calls have arrived.
-    pub async fn arrived(&self, name: &str, count: usize) {
-        let mut arrived = self.gate(name).arrived.subscribe();
-        super::soon(arrived.wait_for(|arrived| *arrived >= count))
-            .await
-            .unwrap();
-    }
-
-    pub fn open(&self, name: &str) {
-        self.gate(name).open.send_replace(true);
-    }
-}
-
+/// The contract, for a chaincode server.
+#[must_use]
 pub fn contracts(gates: Gates) -> Contracts {
     let run = move |context: TransactionContext, steps: Json<Vec<Step>>| {
         let gates = gates.clone();
@@ -168,6 +132,10 @@ async fn perform(context: &TransactionContext, gates: &Gates, step: Step) -> Res
                     .await?
                     .len()
             )
+        }
+        Step::CountAll(object_type) => {
+            let all = stub.range_all_by_partial_composite_key::<&str>(&object_type, &[])?;
+            json!(all.collect().await?.len())
         }
         Step::Page(start, end, size, bookmark) => {
             let page = stub
@@ -237,6 +205,10 @@ async fn perform(context: &TransactionContext, gates: &Gates, step: Step) -> Res
                 .await?;
             Value::Null
         }
+        Step::GetPolicy(key) => stub
+            .get_state_validation_parameter(&key)
+            .await?
+            .map_or(Value::Null, |policy| json!(hex::encode(policy))),
         Step::Event(name, payload) => {
             stub.set_event(&name, payload.into_bytes())?;
             Value::Null
