@@ -188,6 +188,11 @@ impl Commitment {
         &self.0
     }
 
+    /// A commitment from a point that is not the identity.
+    pub(crate) fn from_affine(point: AffinePoint) -> Self {
+        Self(point)
+    }
+
     pub(crate) fn from_point(point: ProjectivePoint) -> Option<Self> {
         let affine = point.to_affine();
         (affine != AffinePoint::IDENTITY).then_some(Self(affine))

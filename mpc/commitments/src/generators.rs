@@ -1,5 +1,5 @@
-//! The commitments' base points: `G_k` for the price levels, `H` for the blinding, and `T`, `X` for the level and bit
-//! commitments of a clearing.
+//! The commitments' base points: `G_k` for the price levels, `H` for the blinding, and `T`, `X` and `E_t` for the
+//! commitments to levels and rows of bits of a clearing.
 //!
 //! Each is hashed to P-256 from a label of its own (RFC 9380, suite `P256_XMD:SHA-256_SSWU_RO_`), so that nobody
 //! knows a relation between any of them; that, and the hardness of the discrete logarithm on P-256, is what makes
@@ -25,6 +25,10 @@ static LEVELS: [OnceLock<Vec<ProjectivePoint>>; MAX_LEVELS / CHUNK] =
 static BLINDING: OnceLock<ProjectivePoint> = OnceLock::new();
 static VALUE: OnceLock<ProjectivePoint> = OnceLock::new();
 static VALUE_BLINDING: OnceLock<ProjectivePoint> = OnceLock::new();
+static ROWS: OnceLock<Vec<ProjectivePoint>> = OnceLock::new();
+
+/// How many generators of rows there are: a demand's widest number of bits.
+pub const ROW_LENGTH: usize = 49;
 
 /// `H`, the generator of an order's blinding.
 #[must_use]
@@ -42,6 +46,16 @@ pub fn value() -> ProjectivePoint {
 #[must_use]
 pub fn value_blinding() -> ProjectivePoint {
     *VALUE_BLINDING.get_or_init(|| from_label("X"))
+}
+
+/// The generators `E_1, E_2, ...` of a row of bits or masks in a clearing, [`ROW_LENGTH`] of them.
+#[must_use]
+pub fn rows() -> &'static [ProjectivePoint] {
+    ROWS.get_or_init(|| {
+        (1..=ROW_LENGTH)
+            .map(|index| from_label(&format!("E_{index}")))
+            .collect()
+    })
 }
 
 /// The generators `G_1, G_2, ...` of the first `levels` levels, made where they are not there yet. Beyond
@@ -105,11 +119,12 @@ mod tests {
                 ProjectivePoint::GENERATOR,
                 ProjectivePoint::IDENTITY,
             ])
+            .chain(rows().iter().copied())
             .flat_map(|point| [point, -point])
             .map(|point| point.to_bytes().to_vec())
             .collect();
         // The identity is its own negative.
-        assert_eq!(all.len(), 2 * (MAX_LEVELS + 4) + 1);
+        assert_eq!(all.len(), 2 * (MAX_LEVELS + 4 + ROW_LENGTH) + 1);
     }
 
     #[test]

@@ -13,10 +13,12 @@
 //! | [`generators`] | the commitments' base points |
 //! | [`commitment`] | an order's commitment and its opening |
 //! | [`opening`] | many openings checked at once |
+//! | [`binding`] | proofs that an organisation computes on its frozen book |
 //! | [`book`] | an organisation's frozen book |
 //! | [`session`] | the identity of one clearing |
 
 pub mod allocation;
+pub mod binding;
 pub mod book;
 pub mod commitment;
 pub mod curve;

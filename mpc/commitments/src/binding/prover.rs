@@ -1,0 +1,297 @@
+//! The prover in an attempt: round by round, commitments before the coin and the answer after it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use p256::Scalar;
+use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable};
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::prepared::Spare;
+use super::round::{Round, Sent, answer_length, commitments_length};
+use super::secret::{Row, Secrets, normalized, random, value_point};
+use super::tie::powers;
+use super::wire::{MASKED_SUM, Writer};
+use super::{Statement, Subsets, Toss, UseError};
+use crate::{DemandCurve, Level};
+
+/// A party that has proven its book. Erased when dropped; `Debug` prints nothing.
+pub struct Prover {
+    statement: Arc<Statement>,
+    party: usize,
+    attempt: [u8; 32],
+    demand: DemandCurve,
+    level_blindings: Secrets,
+    spare: Spare,
+    book: [u8; 32],
+    next_round: u32,
+}
+
+/// A party that has committed to its bits and masks of a round, and must wait for the coin. Erased when dropped;
+/// `Debug` prints nothing.
+pub struct CommittedRound {
+    prover: Prover,
+    round: Round,
+    /// One a probe.
+    rows: Vec<Row>,
+    masks: Row,
+    mask_numbers: Zeroizing<Vec<u128>>,
+    inputs: Zeroizing<Vec<bool>>,
+    message: Vec<u8>,
+}
+
+impl Prover {
+    pub(super) fn new(
+        statement: Arc<Statement>,
+        party: usize,
+        attempt: [u8; 32],
+        demand: DemandCurve,
+        level_blindings: Secrets,
+        spare: Spare,
+        book: [u8; 32],
+    ) -> Self {
+        Self {
+            statement,
+            party,
+            attempt,
+            demand,
+            level_blindings,
+            spare,
+            book,
+            next_round: 0,
+        }
+    }
+
+    /// Commits to the demand at the next round's probes.
+    ///
+    /// # Errors
+    /// Probes that are not ascending levels of the listing.
+    pub fn commit_round<R: CryptoRng + ?Sized>(
+        self,
+        probes: &[Level],
+        rng: &mut R,
+    ) -> Result<CommittedRound, UseError> {
+        self.statement.check_probes(probes)?;
+        let width = self.statement.width();
+        let mut bits = Zeroizing::new(Vec::with_capacity(probes.len() * width));
+        for &level in probes {
+            let demand = self.demand.demand(level);
+            bits.extend((0..width).map(|bit| demand >> bit & 1 == 1));
+        }
+        let mut masks = Zeroizing::new(Vec::with_capacity(self.statement.repetitions()));
+        masks.extend((0..self.statement.repetitions()).map(|_| {
+            let mut bytes = Zeroizing::new([0; 16]);
+            rng.fill_bytes(&mut *bytes);
+            u128::from_le_bytes(*bytes)
+        }));
+        Ok(self.commit(probes, &bits, masks, rng))
+    }
+
+    fn commit<R: CryptoRng + ?Sized>(
+        mut self,
+        probes: &[Level],
+        bits: &[bool],
+        mask_numbers: Zeroizing<Vec<u128>>,
+        rng: &mut R,
+    ) -> CommittedRound {
+        let (width, repetitions) = (self.statement.width(), self.statement.repetitions());
+        let mut inputs = Zeroizing::new(Vec::with_capacity(bits.len() + repetitions));
+        inputs.extend_from_slice(bits);
+        inputs.extend(mask_numbers.iter().map(|mask| mask & 1 == 1));
+
+        let rows: Vec<Row> = bits
+            .chunks_exact(width)
+            .map(|bits| {
+                let nonces = self.spare.bits(width, rng);
+                let mut values = Zeroizing::new(Vec::with_capacity(width));
+                values.extend(bits.iter().map(|&bit| Scalar::from(u64::from(bit))));
+                Row::new(values, nonces, rng)
+            })
+            .collect();
+        let nonces = self.spare.masks(repetitions, rng);
+        let mut values = Zeroizing::new(Vec::with_capacity(repetitions));
+        values.extend(mask_numbers.iter().map(|&mask| Scalar::from(mask)));
+        let masks = Row::new(values, nonces, rng);
+
+        let all = || rows.iter().chain([&masks]);
+        let points: Vec<_> = all()
+            .map(|row| row.point)
+            .chain(all().map(|row| row.nonces.announcement))
+            .collect();
+        let mut message = Writer::with_capacity(commitments_length(probes.len()));
+        message.points(&normalized(&points));
+
+        let round = Round {
+            attempt: self.attempt,
+            party: self.party,
+            number: self.next_round,
+            levels: probes.to_vec(),
+            book: self.book,
+        };
+        self.next_round += 1;
+        CommittedRound {
+            prover: self,
+            round,
+            rows,
+            masks,
+            mask_numbers,
+            inputs,
+            message: message.finish(),
+        }
+    }
+}
+
+impl CommittedRound {
+    /// What this party puts into the computation: the bits of its demand at each probe, lowest bit first, and then the
+    /// parity of each mask.
+    #[must_use]
+    pub fn inputs(&self) -> &[bool] {
+        &self.inputs
+    }
+
+    /// The commitments, which go to every peer together with the masked inputs, are echoed with them, and are read
+    /// with [`super::Peer::receive_round`].
+    #[must_use]
+    pub fn message(&self) -> &[u8] {
+        &self.message
+    }
+
+    /// The subsets of this party's bits whose parities are opened.
+    #[must_use]
+    pub fn subsets(&self, toss: &Toss) -> Subsets {
+        self.round.subsets(&self.prover.statement, toss)
+    }
+
+    /// Answers the round's coin: the masked sums and the proof of everything about the round. `masked_inputs` are the
+    /// bytes that this party broadcast as its masked inputs of the round.
+    pub fn answer<R: CryptoRng + ?Sized>(
+        self,
+        masked_inputs: &[u8],
+        toss: &Toss,
+        rng: &mut R,
+    ) -> (Prover, Vec<u8>) {
+        let statement = &self.prover.statement;
+        let subsets = self.subsets(toss);
+        let mut message = Writer::with_capacity(answer_length(statement, self.rows.len()));
+        self.write_masked_sums(&subsets, &mut message);
+        let sent = Sent {
+            commitments: &self.message,
+            masked_inputs,
+            masked_sums: message.since(0),
+        };
+        let (mut transcript, combination) = self.round.combine(&sent, toss);
+
+        let start = message.len();
+        let nonces = self.write_announcements(&combination, &subsets, &mut message, rng);
+        transcript.bytes("announcements", message.since(start));
+        let challenge = transcript.challenge("response");
+
+        for row in self.rows.iter().chain([&self.masks]) {
+            let (responses, blinding) = row.response(&challenge);
+            for response in responses.iter().chain([&blinding]) {
+                message.scalar(response);
+            }
+        }
+        message.scalar(&(nonces.bits_linear * challenge + nonces.bits_constant));
+        let mut level_blinding = Scalar::ZERO;
+        for (&level, weight) in self.round.levels.iter().zip(powers(&combination)) {
+            let blinding = level
+                .checked_sub(1)
+                .and_then(|index| self.prover.level_blindings.get(index));
+            level_blinding += *blinding.unwrap_or(&Scalar::ZERO) * weight;
+        }
+        message.scalar(&(level_blinding * challenge + nonces.levels));
+        level_blinding.zeroize();
+        (self.prover, message.finish())
+    }
+
+    fn write_masked_sums(&self, subsets: &Subsets, message: &mut Writer) {
+        for (subset, mask) in subsets.iter().zip(self.mask_numbers.iter()) {
+            // In constant time: which bits are chosen is public, whether they are set is not.
+            let sum: u64 = subset
+                .iter()
+                .zip(self.inputs.iter())
+                .map(|(&chosen, &bit)| u64::from(chosen & bit))
+                .sum();
+            let (low, carry) = mask.overflowing_add(u128::from(sum));
+            let mut bytes = [0; MASKED_SUM];
+            if let Some((first, rest)) = bytes.split_first_mut() {
+                *first = u8::from(carry);
+                rest.copy_from_slice(&low.to_be_bytes());
+            }
+            message.bytes(&bytes);
+        }
+    }
+
+    fn write_announcements<R: CryptoRng + ?Sized>(
+        &self,
+        combination: &Scalar,
+        subsets: &Subsets,
+        message: &mut Writer,
+        rng: &mut R,
+    ) -> Blindings {
+        let nonces = Blindings {
+            bits_linear: random(rng),
+            bits_constant: random(rng),
+            levels: random(rng),
+        };
+        // f (x - f) for f = x b + a is x^2 b (1 - b) + x a (1 - 2b) - a^2.
+        let (mut linear, mut constant) = (Zeroizing::new(Scalar::ZERO), Zeroizing::new(Scalar::ZERO));
+        let announced = self.rows.iter().flat_map(|row| &row.nonces.values);
+        for ((nonce, &bit), weight) in announced.zip(self.inputs.iter()).zip(powers(combination)) {
+            let weighted = Zeroizing::new(*nonce * weight);
+            let choice = Choice::from(u8::from(bit));
+            *linear += Scalar::conditional_select(&weighted, &-*weighted, choice);
+            *constant -= *weighted * nonce;
+        }
+        let levels = Round::level_sum(
+            combination,
+            self.rows.iter().map(|row| row.nonces.values.as_slice()),
+        );
+        message.points(&normalized(&[
+            value_point(&linear, &nonces.bits_linear),
+            value_point(&constant, &nonces.bits_constant),
+            value_point(&levels, &nonces.levels),
+        ]));
+        let mut all = Zeroizing::new(Vec::with_capacity(subsets.bits()));
+        all.extend(self.rows.iter().flat_map(|row| row.nonces.values.iter().copied()));
+        message.scalar(&Round::masked_sum(
+            combination,
+            subsets,
+            &all,
+            &self.masks.nonces.values,
+        ));
+        nonces
+    }
+}
+
+/// Blindings of a proof's own announcements.
+#[derive(zeroize::Zeroize, zeroize::ZeroizeOnDrop)]
+struct Blindings {
+    bits_linear: Scalar,
+    bits_constant: Scalar,
+    levels: Scalar,
+}
+
+/// Prints nothing of the book.
+impl fmt::Debug for Prover {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "Prover(party {}, round {}, ..)",
+            self.party, self.next_round
+        )
+    }
+}
+
+/// Prints nothing of the bits and masks.
+impl fmt::Debug for CommittedRound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "CommittedRound(party {}, round {}, ..)",
+            self.round.party, self.round.number
+        )
+    }
+}

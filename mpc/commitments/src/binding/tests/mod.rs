@@ -1,0 +1,4 @@
+//! Honest parties are believed, and every deviation is caught by its check.
+
+mod honest;
+mod market;
