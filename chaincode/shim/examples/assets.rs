@@ -4,9 +4,16 @@
 //! CHAINCODE_ID=assets_1.0:... CHAINCODE_SERVER_ADDRESS=127.0.0.1:9999 CORE_PEER_LOCALMSPID=Org1MSP \
 //!     cargo run -p chaincode-shim --example assets
 //! ```
+//!
+//! serves peers that dial; at a peer in development mode it dials itself:
+//!
+//! ```text
+//! CORE_CHAINCODE_ID_NAME=assets:1.0 CORE_PEER_TLS_ENABLED=false CORE_PEER_LOCALMSPID=Org1MSP \
+//!     cargo run -p chaincode-shim --example assets -- --peer.address 127.0.0.1:7052
+//! ```
 
 use chaincode_shim::{
-    ChaincodeServer, Contract, ContractError, Contracts, Function, KeyEndorsementPolicy, TransactionContext,
+    Contract, ContractError, Contracts, Function, KeyEndorsementPolicy, TransactionContext,
 };
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
@@ -330,6 +337,5 @@ fn contracts() -> Contracts {
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    ChaincodeServer::from_env(contracts())?.serve().await?;
-    Ok(())
+    Ok(chaincode_shim::start(contracts()).await?)
 }

@@ -1,12 +1,12 @@
-//! Hyperledger Fabric's chaincode shim in Rust: chaincode as a service.
+//! Hyperledger Fabric's chaincode shim in Rust.
 //!
-//! A peer dials the [`ChaincodeServer`], which speaks `protos.Chaincode/Connect`, and runs each transaction as a task of its own. A
-//! contract function gets a [`TransactionContext`]; its [`ChaincodeStub`] has the methods of Fabric's other shims under the same
+//! A peer dials the [`ChaincodeServer`], which speaks `protos.Chaincode/Connect` (chaincode as a service), or the [`ChaincodeClient`]
+//! dials a peer (development mode); [`start`] does what the environment says. Each transaction is a task of its own. A contract function gets a [`TransactionContext`]; its [`ChaincodeStub`] has the methods of Fabric's other shims under the same
 //! names. [`Contracts`] routes `Contract:Function` calls to async functions with typed arguments; [`ClientIdentity`] says who
 //! called; [`KeyEndorsementPolicy`] makes a key's own endorsement policy.
 //!
 //! ```no_run
-//! use chaincode_shim::{ChaincodeServer, Contract, ContractError, Contracts, TransactionContext};
+//! use chaincode_shim::{Contract, ContractError, Contracts, TransactionContext};
 //!
 //! async fn read(ctx: TransactionContext, id: String) -> Result<String, ContractError> {
 //!     let value = ctx.stub().get_state(&id).await?.ok_or_else(|| ContractError::not_found(format!("no {id}")))?;
@@ -15,14 +15,16 @@
 //!
 //! # async fn main_() -> Result<(), Box<dyn std::error::Error>> {
 //! let contracts = Contracts::new("assets", "1.0").with(Contract::new("asset").evaluate("Read", ["id"], read));
-//! ChaincodeServer::from_env(contracts)?.serve().await?;
-//! # Ok(())
+//! # Ok(
+//! chaincode_shim::start(contracts).await?
+//! # )
 //! # }
 //! ```
 //!
 //! Arguments, transient data, state and answers are never logged.
 
 mod chaincode;
+mod client;
 mod composite_key;
 mod contract;
 mod error;
@@ -36,6 +38,7 @@ mod stub;
 pub use fabric_protos::queryresult::{KeyModification, Kv};
 
 pub use self::chaincode::{Answer, Chaincode, OK, Response, refusal, success};
+pub use self::client::{ChaincodeClient, ClientConfig, ClientError, ClientTls, StartError, start};
 pub use self::composite_key::{create_composite_key, split_composite_key};
 pub use self::contract::{
     Contract, ContractError, Contracts, FromArgument, Function, Handler, Json, TransactionContext,

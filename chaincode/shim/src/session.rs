@@ -65,10 +65,16 @@ enum State {
     Ready(Batches),
 }
 
-/// Why a session ended before the peer wanted it to.
+/// Why a session ended, other than that the server was stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-enum Ended {
+pub(crate) enum Ended {
+    /// By the peer.
+    #[error("the peer has ended the stream")]
+    ByPeer,
+    /// By the network, the peer's end, or a refusal.
+    #[error("the stream to the peer broke: {0}")]
+    Broken(String),
     #[error("the peer sent {got} while {expected} was expected")]
     Unexpected {
         got: &'static str,
@@ -88,7 +94,11 @@ struct Session {
 }
 
 /// Speaks with one peer until the stream ends or the server has stopped.
-pub(crate) async fn run<S, E>(shared: Arc<Shared>, incoming: S, outgoing: mpsc::Sender<ChaincodeMessage>)
+pub(crate) async fn run<S, E>(
+    shared: Arc<Shared>,
+    incoming: S,
+    outgoing: mpsc::Sender<ChaincodeMessage>,
+) -> Result<(), Ended>
 where
     S: Stream<Item = Result<ChaincodeMessage, E>> + Unpin,
     E: std::fmt::Display,
@@ -100,8 +110,10 @@ where
         in_flight: HashMap::new(),
         tasks: JoinSet::new(),
     };
-    match session.converse(incoming).await {
+    let ended = session.converse(incoming).await;
+    match &ended {
         Ok(()) => info!("the stream to the peer has ended"),
+        Err(reason @ (Ended::ByPeer | Ended::Broken(_))) => info!(%reason, "the stream is over"),
         Err(error) => {
             warn!(%error, "the stream to the peer is given up");
             let message = ChaincodeMessage {
@@ -113,6 +125,7 @@ where
         }
     }
     session.abandon().await;
+    ended
 }
 
 impl Session {
@@ -145,14 +158,11 @@ impl Session {
             tokio::select! {
                 message = incoming.next() => match message {
                     Some(Ok(message)) => self.take(message)?,
-                    Some(Err(error)) => {
-                        info!(%error, "the peer's stream broke");
-                        return Ok(());
-                    }
-                    None => return Ok(()),
+                    Some(Err(error)) => return Err(Ended::Broken(error.to_string())),
+                    None => return Err(Ended::ByPeer),
                 },
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.forget(done),
-                () = self.outgoing.closed() => return Ok(()),
+                () = self.outgoing.closed() => return Err(Ended::ByPeer),
                 () = stopping.cancelled(), if !stopped => {
                     deadline = Some(Instant::now() + self.shared.drain_timeout);
                 }
@@ -421,7 +431,7 @@ mod tests {
         assert_eq!(heard.recv().await, Some("started"));
         drop(peer);
         assert_eq!(heard.recv().await, Some("dropped"));
-        session.await.unwrap();
+        assert!(matches!(session.await.unwrap(), Err(Ended::ByPeer)));
         assert_eq!(sent.recv().await.unwrap().r#type(), Type::Register);
         assert!(sent.recv().await.is_none());
     }
@@ -477,7 +487,7 @@ mod tests {
                     }
                     types
                 });
-                run(shared(Asks), incoming, outgoing).await;
+                let _ = run(shared(Asks), incoming, outgoing).await;
                 assert_eq!(reader.await.unwrap().first(), Some(&Type::Register));
             });
         }

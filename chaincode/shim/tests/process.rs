@@ -124,10 +124,15 @@ async fn sigterm_lets_a_transaction_in_flight_finish_and_nothing_secret_is_logge
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_start_says_which_variable_is_wrong() {
+async fn a_program_that_cannot_start_says_which_variable_is_wrong() {
     let cases = [
-        (vec![], "CHAINCODE_ID"),
+        (vec![("CHAINCODE_SERVER_ADDRESS", "127.0.0.1:0")], "CHAINCODE_ID"),
         (vec![("CHAINCODE_ID", "a:1")], "CHAINCODE_SERVER_ADDRESS"),
+        // Neither: it would dial.
+        (
+            vec![("CORE_PEER_ADDRESS", "127.0.0.1:1")],
+            "CORE_CHAINCODE_ID_NAME",
+        ),
         (
             vec![
                 ("CHAINCODE_ID", "a:1"),

@@ -6,20 +6,20 @@ use std::{env, fmt, fs, io};
 
 use x509_parser::prelude::{FromDer, Pem, X509Certificate};
 
-const CHAINCODE_ID: &str = "CHAINCODE_ID";
+pub(crate) const CHAINCODE_ID: &str = "CHAINCODE_ID";
 const CORE_CHAINCODE_ID: &str = "CORE_CHAINCODE_ID_NAME";
-const ADDRESS: &str = "CHAINCODE_SERVER_ADDRESS";
+pub(crate) const ADDRESS: &str = "CHAINCODE_SERVER_ADDRESS";
 const TLS_DISABLED: &str = "CHAINCODE_TLS_DISABLED";
 const TLS_KEY: &str = "CHAINCODE_TLS_KEY";
 const TLS_CERT: &str = "CHAINCODE_TLS_CERT";
 const CLIENT_CA: &str = "CHAINCODE_CLIENT_CA_CERT";
-pub(super) const LOCAL_MSPID: &str = "CORE_PEER_LOCALMSPID";
+pub(crate) const LOCAL_MSPID: &str = "CORE_PEER_LOCALMSPID";
 
 /// Largest message that peers send and take: Fabric's own limit.
-const MAX_MESSAGE: usize = 100 * 1024 * 1024;
+pub(crate) const MAX_MESSAGE: usize = 100 * 1024 * 1024;
 
 /// How long transactions in flight may go on after SIGTERM, by default.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
@@ -148,9 +148,11 @@ impl ServerConfig {
         };
         if !disabled {
             config.tls = Some(TlsConfig {
-                certificate: read(TLS_CERT, &require(TLS_CERT)?)?,
-                key: read(TLS_KEY, &require(TLS_KEY)?)?,
-                client_ca: get(CLIENT_CA).map(|path| read(CLIENT_CA, &path)).transpose()?,
+                certificate: read_file(TLS_CERT, &require(TLS_CERT)?)?,
+                key: read_file(TLS_KEY, &require(TLS_KEY)?)?,
+                client_ca: get(CLIENT_CA)
+                    .map(|path| read_file(CLIENT_CA, &path))
+                    .transpose()?,
             });
         } else if get(CLIENT_CA).is_some() && get(TLS_DISABLED).is_none() {
             // Somebody wants clients authenticated and would get plaintext.
@@ -169,18 +171,7 @@ impl ServerConfig {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let port = self
-            .address
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none() {
-            let (name, allowed) = (ADDRESS, "host:port");
-            return Err(ConfigError::Invalid {
-                name,
-                found: self.address.clone(),
-                allowed,
-            });
-        }
+        check_address(ADDRESS, &self.address)?;
         if self.chaincode_id.is_empty() {
             return Err(ConfigError::Missing { name: CHAINCODE_ID });
         }
@@ -194,7 +185,19 @@ impl ServerConfig {
     }
 }
 
-fn read(name: &'static str, path: &str) -> Result<String, ConfigError> {
+pub(crate) fn check_address(name: &'static str, address: &str) -> Result<(), ConfigError> {
+    let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+    if let Some(Ok(_)) = port {
+        return Ok(());
+    }
+    Err(ConfigError::Invalid {
+        name,
+        found: address.to_owned(),
+        allowed: "host:port",
+    })
+}
+
+pub(crate) fn read_file(name: &'static str, path: &str) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(|source| ConfigError::File {
         name,
         path: Path::new(path).to_owned(),
@@ -203,7 +206,7 @@ fn read(name: &'static str, path: &str) -> Result<String, ConfigError> {
 }
 
 /// A file without a certificate would be taken for an empty chain, or for a CA that nobody has.
-fn check_certificates(name: &'static str, pem: &str) -> Result<(), ConfigError> {
+pub(crate) fn check_certificates(name: &'static str, pem: &str) -> Result<(), ConfigError> {
     let fail = |reason: String| ConfigError::Pem { name, reason };
     let mut any = false;
     for block in Pem::iter_from_buffer(pem.as_bytes()) {

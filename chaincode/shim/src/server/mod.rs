@@ -25,12 +25,16 @@ use tonic::{Request, Status, Streaming};
 use tonic_health::ServingStatus;
 use tracing::{Instrument, info, info_span, warn};
 
+pub(crate) use self::config::{
+    ADDRESS, CHAINCODE_ID, DRAIN_TIMEOUT, LOCAL_MSPID, MAX_MESSAGE, check_address, check_certificates,
+    read_file,
+};
 pub use self::config::{ConfigError, ServerConfig, TlsConfig};
 use crate::Chaincode;
 use crate::session::{self, Shared};
 
 /// Messages that wait for the wire of one stream. Few, since one may have 100 MiB.
-const OUTGOING: usize = 16;
+pub(crate) const OUTGOING: usize = 16;
 
 /// As Fabric's Go shim: a ping a minute, answered within 20 s, TLS within 5 s.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
@@ -42,10 +46,10 @@ const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
 /// A peer's own time-out for a transaction, by default: whatever runs longer has nobody to answer to.
-const AFTERMATH: Duration = Duration::from_secs(30);
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(30);
 
 /// How long connections may take to close once their chaincode streams have ended.
-const LINGER: Duration = Duration::from_secs(1);
+pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
 /// What keeps a server from serving.
 #[derive(Debug, thiserror::Error)]
@@ -85,9 +89,7 @@ impl ChaincodeServer {
     pub fn new(config: ServerConfig, chaincode: impl Chaincode) -> Result<Self, ConfigError> {
         config.check()?;
         if chaincode.needs_local_mspid() && config.local_mspid.is_none() {
-            return Err(ConfigError::Missing {
-                name: config::LOCAL_MSPID,
-            });
+            return Err(ConfigError::Missing { name: LOCAL_MSPID });
         }
         Ok(Self {
             config,
@@ -112,14 +114,7 @@ impl ChaincodeServer {
         let listener = TcpListener::bind(&address)
             .await
             .map_err(|source| ServerError::Listen { address, source })?;
-        let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Signals)?;
-        let shutdown = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let shutdown = stop_signals()?;
         self.serve_with(listener, shutdown).await
     }
 
@@ -195,6 +190,18 @@ impl ChaincodeServer {
     }
 }
 
+/// What asks a process to stop.
+pub(crate) fn stop_signals() -> Result<impl Future<Output = ()> + Send, ServerError> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServerError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
 fn tls_config(tls: &TlsConfig) -> ServerTlsConfig {
     let identity = Identity::from_pem(&tls.certificate, &tls.key);
     let config = ServerTlsConfig::new()
@@ -229,8 +236,9 @@ impl ChaincodeService for Service {
             .unwrap_or_default();
         let span = info_span!("stream", peer);
         let (sender, receiver) = mpsc::channel(OUTGOING);
-        self.streams
-            .spawn(session::run(Arc::clone(&self.shared), request.into_inner(), sender).instrument(span));
+        let session = session::run(Arc::clone(&self.shared), request.into_inner(), sender);
+        // How it ended is logged; the peer dials again when it needs the chaincode.
+        self.streams.spawn(async { drop(session.await) }.instrument(span));
         Ok(tonic::Response::new(
             ReceiverStream::new(receiver).map(Ok).boxed(),
         ))

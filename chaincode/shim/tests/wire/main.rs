@@ -5,6 +5,7 @@
 mod batches;
 mod certificates;
 mod contracts;
+mod dial;
 mod identity;
 mod peer;
 mod queries;

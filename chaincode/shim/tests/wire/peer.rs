@@ -129,6 +129,8 @@ where
 pub(crate) struct Peer {
     outgoing: mpsc::Sender<ChaincodeMessage>,
     incoming: Streaming<ChaincodeMessage>,
+    /// What was read from the stream before the test looked.
+    first: Option<ChaincodeMessage>,
 }
 
 impl Peer {
@@ -144,7 +146,24 @@ impl Peer {
         let incoming = bounded(client.connect(ReceiverStream::new(messages)))
             .await?
             .into_inner();
-        Ok(Self { outgoing, incoming })
+        Ok(Self {
+            outgoing,
+            incoming,
+            first: None,
+        })
+    }
+
+    /// A peer that was dialled, and has taken the first message.
+    pub(crate) fn over(
+        outgoing: mpsc::Sender<ChaincodeMessage>,
+        incoming: Streaming<ChaincodeMessage>,
+        first: ChaincodeMessage,
+    ) -> Self {
+        Self {
+            outgoing,
+            incoming,
+            first: Some(first),
+        }
     }
 
     pub(crate) async fn register(&mut self, ready: &[u8]) {
@@ -202,6 +221,9 @@ impl Peer {
 
     /// The next message; fails the test if the stream ends instead.
     pub(crate) async fn receive(&mut self) -> ChaincodeMessage {
+        if let Some(first) = self.first.take() {
+            return first;
+        }
         bounded(self.incoming.message())
             .await
             .unwrap()
