@@ -93,39 +93,61 @@ $(extra_settings "${SETTING[peer-settings]}")
 ENVIRONMENT
 }
 
-# The environment with which the peer command speaks to one peer, as its organisation's administrator or, with AS=User1, as
-# a user. The arrays are what `peer chaincode invoke` needs besides: the orderer, and a peer of every organisation.
+# write_peer_environment ORGANISATION NODE ADDRESS TLS-CA USERS DOMAIN : the environment with which the peer command speaks to one
+# peer, as its organisation's administrator or, with AS=User1, as a user, whose MSPs are USERS/Admin@DOMAIN/msp and so on. The
+# organisation's first peer is the one that its own file names.
 write_peer_environment() {
-    local organisation=$1 p=$2 node file users
-    node=$(peer_node "$organisation" "$p")
+    local organisation=$1 node=$2 file
     file=$(peer_environment "$node")
-    users=$(organisation_directory "$organisation")/users
     mkdir -p "$(dirname "$file")"
     cat >"$file" <<ENVIRONMENT
 # The peer command as $organisation: . $node.sh, or AS=User1 . $node.sh
 export FABRIC_CFG_PATH=$(printf %q "$RUN/config")
 export FABRIC_LOGGING_SPEC=\${FABRIC_LOGGING_SPEC:-error:chaincodeCmd=info}
-export CORE_PEER_ADDRESS=127.0.0.1:$(peer_port "$organisation" "$p")
+export CORE_PEER_ADDRESS=$3
 export CORE_PEER_LOCALMSPID=$(msp_of "$organisation")
-export CORE_PEER_MSPCONFIGPATH=$(printf %q "$users")/\${AS:-Admin}@$(domain_of "$organisation")/msp
+export CORE_PEER_MSPCONFIGPATH=$(printf %q "$5")/\${AS:-Admin}@$6/msp
 export CORE_PEER_TLS_ENABLED=true
-export CORE_PEER_TLS_ROOTCERT_FILE=$(printf %q "$(peer_directory "$organisation" "$p")/tls/ca.crt")
-ORDERER=(-o 127.0.0.1:$(orderer_port 1) --tls --cafile $(printf %q "$(orderer_ca)"))
-ENDORSERS=($(endorser_arguments))
+export CORE_PEER_TLS_ROOTCERT_FILE=$(printf %q "$4")
+. $(printf %q "$(common_environment)")
 ENVIRONMENT
-    if [[ -n $BIN ]]; then
-        # shellcheck disable=SC2016
-        printf 'case :$PATH: in *:%q:*) ;; *) PATH=%q:$PATH ;; esac\n' "${BIN%/}" "${BIN%/}" >>"$file"
-    fi
-    if ((p == 0)); then ln -sfn "$node.sh" "$(peer_environment "$organisation")"; fi
+    if [[ $node == *-peer0 ]]; then ln -sfn "$node.sh" "$(peer_environment "$organisation")"; fi
 }
 
-endorser_arguments() {
-    local organisation
+common_environment() { peer_environment .network; }
+
+# What `peer chaincode invoke` needs besides, as arrays: the orderer, and a peer of every organisation.
+write_common_environment() {
+    local organisation endorsers=() file hostname=()
+    [[ -f $(common_environment) ]] || : >"$(common_environment)"
+    if [[ -n ${SETTING[orderer-hostname]} ]]; then hostname=(--ordererTLSHostnameOverride "${SETTING[orderer-hostname]}"); fi
     for organisation in "${ORGANISATIONS[@]}"; do
-        printf -- '--peerAddresses 127.0.0.1:%s --tlsRootCertFiles %q ' "$(peer_port "$organisation" 0)" \
-            "$(peer_directory "$organisation" 0)/tls/ca.crt"
+        file=$(peer_environment "$organisation")
+        endorsers+=(--peerAddresses "$(variable_in "$file" CORE_PEER_ADDRESS)"
+            --tlsRootCertFiles "$(variable_in "$file" CORE_PEER_TLS_ROOTCERT_FILE)")
     done
+    {
+        printf 'ORDERER=(%s)\n' "$(printf '%q ' -o "$(orderer_address)" --tls --cafile "$(orderer_ca)" "${hostname[@]}")"
+        printf 'ENDORSERS=(%s)\n' "$(printf '%q ' "${endorsers[@]}")"
+        if [[ -n $BIN ]]; then
+            # shellcheck disable=SC2016
+            printf 'case :$PATH: in *:%q:*) ;; *) PATH=%q:$PATH ;; esac\n' "${BIN%/}" "${BIN%/}"
+        fi
+    } >"$(common_environment).new"
+    mv "$(common_environment).new" "$(common_environment)"
+}
+
+write_environments() {
+    local organisation p node
+    for organisation in "${ORGANISATIONS[@]}"; do
+        for p in $(peer_numbers); do
+            node=$(peer_node "$organisation" "$p")
+            write_peer_environment "$organisation" "$node" "127.0.0.1:$(peer_port "$organisation" "$p")" \
+                "$(peer_directory "$organisation" "$p")/tls/ca.crt" "$(organisation_directory "$organisation")/users" \
+                "$(domain_of "$organisation")"
+        done
+    done
+    write_common_environment
 }
 
 start_orderers() {
@@ -143,10 +165,7 @@ start_orderer() {
 start_peers() {
     local organisation p
     for organisation in "${ORGANISATIONS[@]}"; do
-        for p in $(peer_numbers); do
-            write_peer_environment "$organisation" "$p"
-            start_peer "$organisation" "$p"
-        done
+        for p in $(peer_numbers); do start_peer "$organisation" "$p"; done
     done
 }
 

@@ -5,7 +5,9 @@
 #     base + 100 i + 50 ..   what the organisation runs beside its peers (see deployment.sh)
 # shellcheck shell=bash
 
-msp_of() { echo "$1MSP"; }
+# A network that others made and run has its own MSP ids.
+is_adopted() { [[ -n ${SETTING[orderer]} ]]; }
+msp_of() { if is_adopted; then adopted_msp "$1"; else echo "$1MSP"; fi; }
 domain_of() { echo "${1,,}.example.com"; }
 
 index_of() {
@@ -24,7 +26,9 @@ orderer_port() { echo $((${SETTING[base-port]} + $1)); }
 orderer_admin_port() { echo $((${SETTING[base-port]} + 20 + $1)); }
 orderer_operations_port() { echo $((${SETTING[base-port]} + 40 + $1)); }
 orderer_directory() { echo "$RUN/crypto/ordererOrganizations/orderer.example.com/orderers/orderer$1.orderer.example.com"; }
-orderer_ca() { echo "$RUN/crypto/ordererOrganizations/orderer.example.com/tlsca/tlsca.orderer.example.com-cert.pem"; }
+orderer_address() { echo "${SETTING[orderer]:-127.0.0.1:$(orderer_port 1)}"; }
+orderer_ca() { if is_adopted; then echo "${SETTING[orderer-ca]}"; else own_orderer_ca; fi; }
+own_orderer_ca() { echo "$RUN/crypto/ordererOrganizations/orderer.example.com/tlsca/tlsca.orderer.example.com-cert.pem"; }
 
 peer_numbers() { seq 0 $((SETTING[peers] - 1)); }
 organisation_port() { echo $((${SETTING[base-port]} + 100 * $(index_of "$1"))); }
@@ -36,6 +40,14 @@ peer_directory() { echo "$(organisation_directory "$1")/peers/peer$2.$(domain_of
 
 orderer_node() { echo "orderer$1"; }
 peer_node() { echo "$1-peer$2"; }
+peer_nodes() {
+    local p
+    if is_adopted; then
+        adopted_peers "$1"
+    else
+        for p in $(peer_numbers); do peer_node "$1" "$p"; done
+    fi
+}
 
 genesis_block() { echo "$RUN/channel/${SETTING[channel]}.block"; }
 peer_environment() { echo "$RUN/organisations/$1.sh"; } # ORGANISATION or ORGANISATION-peerN

@@ -6,7 +6,7 @@ deployment_directory() { echo "$RUN/deployment"; }
 chaincode_node() { echo "$1-chaincode"; }
 sidecar_node() { echo "$1-sidecar"; }
 
-chaincode_port() { echo $(($(organisation_port "$1") + 50)); }
+chaincode_port() { echo $(($(organisation_port "$1") + 50)); } # unless it is deployed elsewhere
 sidecar_port() { echo $(($(organisation_port "$1") + 51)); }
 exchange_port() { echo $(($(organisation_port "$1") + 52)); }
 sidecar_operations_port() { echo $(($(organisation_port "$1") + 53)); }
@@ -21,36 +21,42 @@ build_programs() {
     SIDECAR_PROGRAM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/$directory/mpc-sidecar
 }
 
+# The options that scripts/deploy and scripts/doctor both take, into NETWORK_ARGUMENTS.
+gather_network_arguments() {
+    local organisation node
+    NETWORK_ARGUMENTS=(--channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" --orderer "$(orderer_address)"
+        --orderer-ca "$(orderer_ca)" --directory "$(deployment_directory)")
+    if [[ -n ${SETTING[orderer-hostname]} ]]; then NETWORK_ARGUMENTS+=(--orderer-hostname "${SETTING[orderer-hostname]}"); fi
+    for organisation in "${ORGANISATIONS[@]}"; do
+        for node in $(peer_nodes "$organisation"); do NETWORK_ARGUMENTS+=(--organisation "$(peer_environment "$node")"); done
+    done
+}
+
 # run_deploy [STEP] [OPTION...] : scripts/deploy for this network.
 run_deploy() {
-    local arguments=() organisation p msp
+    local arguments=() organisation msp NETWORK_ARGUMENTS
+    gather_network_arguments
     for organisation in "${ORGANISATIONS[@]}"; do
         msp=$(msp_of "$organisation")
-        for p in $(peer_numbers); do
-            arguments+=(--organisation "$(peer_environment "$(peer_node "$organisation" "$p")")")
-        done
         arguments+=(--chaincode-address "$msp=127.0.0.1:$(chaincode_port "$organisation")"
             --sidecar-address "$msp=127.0.0.1:$(sidecar_port "$organisation")"
             --exchange-address "$msp=127.0.0.1:$(exchange_port "$organisation")"
             --operations-address "$msp=127.0.0.1:$(sidecar_operations_port "$organisation")")
     done
-    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/deploy" "$@" --channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" \
-        --orderer "127.0.0.1:$(orderer_port 1)" --orderer-ca "$(orderer_ca)" --directory "$(deployment_directory)" \
-        "${arguments[@]}"
+    # What the caller gives comes last: it overrules.
+    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/deploy" "${NETWORK_ARGUMENTS[@]}" "${arguments[@]}" "$@"
 }
 
-# scripts/doctor for this network.
+# run_doctor [OPTION...] : scripts/doctor for this network. The settings of our own peers are at hand.
 run_doctor() {
-    local arguments=() organisation p
-    for organisation in "${ORGANISATIONS[@]}"; do
-        for p in $(peer_numbers); do
-            arguments+=(--organisation "$(peer_environment "$(peer_node "$organisation" "$p")")")
+    local organisation NETWORK_ARGUMENTS
+    gather_network_arguments
+    if ! is_adopted; then
+        for organisation in "${ORGANISATIONS[@]}"; do
+            NETWORK_ARGUMENTS+=(--peer-settings "$(msp_of "$organisation")=$(process_directory "$(peer_node "$organisation" 0)")/start")
         done
-        arguments+=(--peer-settings "$(msp_of "$organisation")=$(process_directory "$(peer_node "$organisation" 0)")/start")
-    done
-    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/doctor" --channel "${SETTING[channel]}" --chaincode "${SETTING[chaincode]}" \
-        --orderer "127.0.0.1:$(orderer_port 1)" --orderer-ca "$(orderer_ca)" --directory "$(deployment_directory)" \
-        "${arguments[@]}"
+    fi
+    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/doctor" "${NETWORK_ARGUMENTS[@]}" "$@"
 }
 
 start_sidecars() {
@@ -68,31 +74,33 @@ start_sidecars() {
 }
 
 start_chaincodes() {
-    local organisation directory COMMAND=("$CHAINCODE_PROGRAM")
+    local organisation environment COMMAND=("$CHAINCODE_PROGRAM") port
     for organisation in "${ORGANISATIONS[@]}"; do
-        directory=$(deployment_directory)/$(msp_of "$organisation")
-        restart_process "$(chaincode_node "$organisation")" "$(chaincode_port "$organisation")" <"$directory/chaincode.env"
-    done
-    for organisation in "${ORGANISATIONS[@]}"; do
-        wait_for_process "$(chaincode_node "$organisation")" 30 "listens" listens "$(chaincode_port "$organisation")"
+        environment=$(deployment_directory)/$(msp_of "$organisation")/chaincode.env
+        port=$(sed -n 's/^CHAINCODE_SERVER_ADDRESS=.*://p' "$environment")
+        restart_process "$(chaincode_node "$organisation")" "$port" <"$environment"
+        wait_for_process "$(chaincode_node "$organisation")" 30 "listens" listens "$port"
     done
 }
 
 # What an application needs to know of the network, in RUN/network.json: where its organisation's peer answers, with which
 # certificate authority, whose users there are, and what RegisterSidecar says of its sidecar.
 write_description() {
-    local organisation directory entries=()
+    local organisation directory environment address authority entries=()
     for organisation in "${ORGANISATIONS[@]}"; do
         directory=$(deployment_directory)/$(msp_of "$organisation")
+        environment=$(peer_environment "$organisation")
+        address=$(variable_in "$environment" CORE_PEER_ADDRESS)
+        authority=$(variable_in "$environment" CORE_PEER_TLS_ROOTCERT_FILE)
         entries+=("$(
             cat <<JSON
     {
       "name": "$organisation",
       "msp": "$(msp_of "$organisation")",
-      "peer": "127.0.0.1:$(peer_port "$organisation" 0)",
-      "peerHostAlias": "peer0.$(domain_of "$organisation")",
-      "tlsCa": "$(peer_directory "$organisation" 0)/tls/ca.crt",
-      "users": "$(organisation_directory "$organisation")/users",
+      "peer": "$address",
+      "peerHostAlias": "$(certified_name "$address" "$authority")",
+      "tlsCa": "$authority",
+      "users": "$(dirname "$(dirname "$(variable_in "$environment" CORE_PEER_MSPCONFIGPATH)")")",
       "sidecarEndpoint": "127.0.0.1:$(exchange_port "$organisation")",
       "sidecarKeyHash": "$(public_key_hash "$directory/tls/sidecar.crt")",
       "sidecarOperations": "127.0.0.1:$(sidecar_operations_port "$organisation")"
@@ -109,4 +117,14 @@ $(printf '%s,\n' "${entries[@]}" | sed '$ s/,$//')
   ]
 }
 JSON
+}
+
+# certified_name ADDRESS AUTHORITY-FILE : a host name for which a server's certificate is good, by which a client can ask for it when
+# it dials an IP address.
+certified_name() {
+    local names
+    names=$(openssl s_client -connect "$1" -CAfile "$2" </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName) ||
+        fail "the peer at $1 shows no TLS certificate"
+    [[ $names =~ DNS:([^,[:space:]]+) ]] || fail "the certificate of the peer at $1 names no host"
+    echo "${BASH_REMATCH[1]}"
 }

@@ -13,6 +13,10 @@ declare -A SETTING=(
     [batch-timeout]=500ms
     [peer-settings]=""
     [orderer-settings]=""
+    # Only of a network that others made and run (adoption.sh):
+    [orderer]=""
+    [orderer-ca]=""
+    [orderer-hostname]=""
 )
 declare -A GIVEN=()
 NETWORK=${IPO_NETWORK_NAME:-ipo}
@@ -40,6 +44,8 @@ settle_settings() {
         GIVEN[organisations]="${ORGANISATIONS[*]}"
     fi
 
+    if [[ -n ${GIVEN[orderer-ca]:-} ]]; then GIVEN[orderer-ca]=$(realpath -m "${GIVEN[orderer-ca]}"); fi
+
     if [[ -f $RUN/settings ]]; then
         while IFS='=' read -r key value; do
             if [[ -v GIVEN[$key] && ${GIVEN[$key]} != "$value" ]]; then
@@ -61,7 +67,7 @@ check_settings() {
         fail "--organisations: ${#ORGANISATIONS[@]} given, 1 to 16 are allowed"
     local -A seen=()
     for organisation in "${ORGANISATIONS[@]}"; do
-        [[ $organisation =~ ^[A-Za-z][A-Za-z0-9-]*$ ]] ||
+        [[ $organisation =~ ^[A-Za-z][A-Za-z0-9-]*$ ]] || is_adopted ||
             fail "--organisations: '$organisation' is not a letter followed by letters, digits and '-'"
         [[ ! -v seen[${organisation,,}] && ${organisation,,} != orderer ]] ||
             fail "--organisations: '$organisation' is taken (case does not count, and the ordering service is 'Orderer')"

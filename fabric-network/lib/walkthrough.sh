@@ -6,12 +6,15 @@ WALKTHROUGH=$NETWORK_ROOT/walkthrough.md
 WALK_PATIENCE=120 # seconds for what is expected soon
 
 # The names that the document uses, as sed expressions that replace them by this network's and by listings and tokens that
-# nobody used. By way of numbers, so that no replacement is replaced again.
+# nobody used. By way of numbers, so that no replacement is replaced again. Of two organisations the bank is the second broker too.
 walk_names() {
-    local suffix words values word i
+    local suffix words values word i organisation
     suffix=$(date +%s)
-    words=(fabric-network/run/ipo ipochannel '-n ipo\b' USBank BrokerA BrokerB)
-    values=("$(printf %q "$RUN" | sed 's/[\\#&]/\\&/g')" "${SETTING[channel]}" "-n ${SETTING[chaincode]}" "${ORGANISATIONS[@]:0:3}")
+    words=(fabric-network/run/ipo ipochannel '-n ipo\b' USBankMSP BrokerAMSP BrokerBMSP USBank BrokerA BrokerB)
+    values=("$(printf %q "$RUN" | sed 's/[\\#&]/\\&/g')" "${SETTING[channel]}" "-n ${SETTING[chaincode]}")
+    local -a parts=("${ORGANISATIONS[0]}" "${ORGANISATIONS[1]}" "${ORGANISATIONS[2]:-${ORGANISATIONS[0]}}")
+    for organisation in "${parts[@]}"; do values+=("$(msp_of "$organisation")"); done
+    values+=("${parts[@]}")
     for word in homes shops barns; do words+=("\\b$word\\b") values+=("$word-$suffix"); done
     for word in HOME SHOP BARN USD; do words+=("\\b$word\\b") values+=("$word$suffix"); done
     for i in "${!words[@]}"; do printf 's#%s#\x01%s\x02#g;' "${words[i]}" "$i"; done
@@ -129,7 +132,7 @@ walk_omissions() {
     metadata=$(
         # shellcheck source=/dev/null
         . "$(peer_environment "${ORGANISATIONS[0]}")"
-        peer chaincode query -C "${SETTING[channel]}" -n "${SETTING[chaincode]}" \
+        FABRIC_LOGGING_SPEC=error "${BIN}peer" chaincode query -C "${SETTING[channel]}" -n "${SETTING[chaincode]}" \
             -c '{"Args":["org.hyperledger.fabric:GetMetadata"]}' | jq -r '.contracts.ipo, .contracts.token | .transactions[].name'
     ) || fail "the contract does not describe itself"
     for name in $metadata; do

@@ -1,9 +1,10 @@
 // A whole IPO through the official Gateway SDK, from listing to settlement, on any network that a `network.json` describes:
 // the embedded one (`scripts/demo --keep`) or one of Fabric's own programs (`scripts/network`).
 //
-//     node ipo.mjs path/to/network.json
+//     node ipo.mjs path/to/network.json [BROKER...]
 //
-// The first organisation is the bank, the others are brokers.
+// The first organisation is the bank. The others are the brokers; where there is but one other, the bank is a broker too. Or name the
+// brokers, by their organisations' names.
 // It prints a line for each step and ends with status 1 at the first answer that is not what it should be.
 
 import assert from 'node:assert/strict';
@@ -18,12 +19,40 @@ import { checkpointers, connect, hash, signers } from '@hyperledger/fabric-gatew
 const SEALED = Buffer.from('ipo-chaincode sealed answer v1');
 const PATIENCE_MS = 60_000;
 
-const [descriptionFile] = process.argv.slice(2);
+const [descriptionFile, ...brokerNames] = process.argv.slice(2);
 if (!descriptionFile) {
-    console.error('usage: node ipo.mjs path/to/network.json');
+    console.error('usage: node ipo.mjs path/to/network.json [BROKER...]');
     process.exit(2);
 }
 const description = JSON.parse(await fs.readFile(descriptionFile, 'utf8'));
+const [bankAt, brokersAt] = cast(description.organisations, brokerNames);
+
+// The brokers' orders: [id, [[price, quantity]...]]. A further broker takes part without any.
+const BOOKS = [
+    [['a1', [[500, 10_000], [700, 7_000], [1000, 4_500]]], ['a2', [[600, 9_000], [700, 9_000]]]],
+    [['b1', [[500, 15_000], [800, 12_000]]]],
+];
+const SHARES = 25_000;
+const CASH = 50_000_000; // of each broker, of which it locks
+const ESCROW = 20_000_000;
+// What comes of it: with the first book alone demand never reaches the shares for sale, so all of it is filled at the lowest price.
+const OUTCOME = brokersAt.length === 1
+    ? { price: 500, quantities: [19_000], a1: 10_000 }
+    : { price: 700, quantities: [13_000, 12_000], a1: 6_347 };
+
+/** Who is the bank and who are the brokers. */
+function cast(organisations, names) {
+    assert(organisations.length >= 2, `an IPO takes two organisations, this network has ${organisations.length}`);
+    const [bank, ...others] = organisations;
+    if (names.length === 0) return [bank, others.length === 1 ? [...others, bank] : others];
+    for (const name of names) {
+        assert(organisations.some((candidate) => candidate.name === name),
+            `broker ${name} is none of ${organisations.map((candidate) => candidate.name).join(', ')}`);
+    }
+    const brokers = others.filter((candidate) => names.includes(candidate.name));
+    assert(brokers.length > 0, `beside the bank, ${bank.name}, there has to be a broker`);
+    return [bank, names.includes(bank.name) ? [...brokers, bank] : brokers];
+}
 
 /** The only file of a folder. */
 async function onlyFile(folder) {
@@ -146,7 +175,6 @@ async function refused(call, expected) {
     assert.fail(`expected a refusal like ${expected}`);
 }
 
-const [bankAt, ...brokersAt] = description.organisations;
 const id = `sdk-${Date.now().toString(36)}`;
 const symbol = `S${Date.now().toString(36).slice(-6).toUpperCase()}`;
 const cash = `C${Date.now().toString(36).slice(-6).toUpperCase()}`;
@@ -170,7 +198,7 @@ try {
 
     await bank.submit('token:CreateToken', cash, 'US dollar', '2');
     for (const broker of brokers) {
-        await bank.submit('token:Mint', cash, broker.organisation.msp, '50000000');
+        await bank.submit('token:Mint', cash, broker.organisation.msp, String(CASH));
     }
     say(bankAt.name, `issued ${cash}`);
 
@@ -179,7 +207,7 @@ try {
     const now = Date.now();
     await bank.submit('CreateListing', JSON.stringify({
         id, symbol, category: 'Series A', description: 'Homes to let, run well',
-        shares: 25_000, lotSize: 1, price: { min: 500, max: 1000, tick: 100 },
+        shares: SHARES, lotSize: 1, price: { min: 500, max: 1000, tick: 100 },
         opensAt: at(now - 1000), closesAt: at(now + 7 * day), allocation: 'price-priority', minSubscription: 0,
         settlementDeadline: at(now + 14 * day), cashToken: cash,
         brokers: brokers.map((broker) => broker.organisation.msp),
@@ -187,7 +215,8 @@ try {
     say(bankAt.name, `listed ${id}`);
 
     // Each organisation's application starts its own clearing on the event, and keeps a checkpoint.
-    const joins = [...desks.values()].map(async (own) => {
+    const participants = [...new Set([bank, ...brokers])];
+    const joins = participants.map(async (own) => {
         const checkpointer = checkpointers.inMemory();
         const events = await own.network.getChaincodeEvents(description.chaincode, { checkpoint: checkpointer, startBlock: 0n });
         try {
@@ -204,14 +233,10 @@ try {
         }
     });
 
-    const books = [
-        [['a1', [[500, 10_000], [700, 7_000], [1000, 4_500]]], ['a2', [[600, 9_000], [700, 9_000]]]],
-        [['b1', [[500, 15_000], [800, 12_000]]]],
-    ];
     for (const [place, broker] of brokers.entries()) {
         const coins = await broker.query('token:Tokens', cash, broker.organisation.msp);
-        await broker.submit('DepositEscrow', id, JSON.stringify(coins.map((coin) => coin.id)), '20000000');
-        for (const [orderId, schedule] of books[place] ?? []) {
+        await broker.submit('DepositEscrow', id, JSON.stringify(coins.map((coin) => coin.id)), String(ESCROW));
+        for (const [orderId, schedule] of BOOKS[place] ?? []) {
             const order = Buffer.from(JSON.stringify({
                 investor: `client of ${broker.organisation.name}`,
                 steps: schedule.map(([price, quantity]) => ({ price, quantity })),
@@ -224,14 +249,15 @@ try {
     }
 
     // As a user sees mistakes.
-    const [first, second] = brokers;
+    const first = brokers[0];
+    const other = [...brokers.slice(1), bank].find((own) => own !== first);
     const bad = (order) => first.submitPrivately('CreateOrder', [id, 'bad'], { order: Buffer.from(JSON.stringify(order)) });
     const salt = randomBytes(32).toString('hex');
     await refused(() => bad({ investor: 'x', steps: [{ price: 550, quantity: 1 }], salt }), /price/);
     await refused(() => bad({ investor: 'x', steps: [{ price: 500, quantity: 1 }, { price: 600, quantity: 2 }], salt }), /rise|quantit/i);
     await refused(() => bad({ investor: 'x', steps: [{ price: 500, quantity: 1 }] }), /salt/);
     await refused(() => first.submit('SubmitOrder', id, 'a1', '02'.padEnd(66, '0')), /a1|commitment/);
-    await refused(() => second.submit('CloseListing', id), /CloseListing is possible from/);
+    await refused(() => first.submit('CloseListing', id), /CloseListing is possible from/);
     await refused(() => first.submit('NoSuchFunction'), /NoSuchFunction/);
     say('users', 'saw their mistakes named');
 
@@ -244,7 +270,7 @@ try {
     await Promise.all(joins);
 
     const deadline = Date.now() + PATIENCE_MS;
-    for (const own of desks.values()) {
+    for (const own of participants) {
         for (;;) {
             const progress = await own.query('ClearingStatus', id);
             if (progress.state === 'done') break;
@@ -254,34 +280,37 @@ try {
     }
     const sold = await bank.submit('SellListing', id);
     assert.equal(sold.status, 'sold');
-    assert.equal(sold.outcome.clearingPrice, 700);
-    assert.equal(sold.outcome.sold, 25_000);
-    const allotted = Object.fromEntries(sold.outcome.allocations.map(({ msp, quantity }) => [msp, quantity]));
-    assert.deepEqual(allotted, {
-        [first.organisation.msp]: 13_000, [second.organisation.msp]: 12_000, [bankAt.msp]: 0,
-    });
-    say(bankAt.name, `sold ${id} at 7.00`);
+    assert.equal(sold.outcome.clearingPrice, OUTCOME.price);
+    const bought = new Map(participants.map((own) => [own.organisation.msp, 0]));
+    brokers.forEach((broker, place) => bought.set(broker.organisation.msp, OUTCOME.quantities[place] ?? 0));
+    const total = [...bought.values()].reduce((sum, quantity) => sum + quantity);
+    assert.equal(sold.outcome.sold, total);
+    const allotted = sold.outcome.allocations.map(({ msp, quantity }) => [msp, quantity]);
+    assert.deepEqual(Object.fromEntries(allotted), Object.fromEntries(bought));
+    say(bankAt.name, `sold ${total} shares of ${id} at ${(OUTCOME.price / 100).toFixed(2)}`);
 
     for (const [place, broker] of brokers.entries()) {
-        const ids = (books[place] ?? []).map(([orderId]) => orderId);
-        await broker.submitPrivately('RecordAllocations', [id, JSON.stringify(ids)]);
+        const ids = (BOOKS[place] ?? []).map(([orderId]) => orderId);
+        if (ids.length > 0) await broker.submitPrivately('RecordAllocations', [id, JSON.stringify(ids)]);
         await broker.submit('Settle', id, broker.organisation.msp);
     }
     await refused(() => first.submit('Settle', id, first.organisation.msp), /already settled/i);
     const got = await first.queryPrivately('ReadAllocation', id, 'a1');
-    assert.equal(got.quantity, 6_347);
+    assert.equal(got.quantity, OUTCOME.a1);
     // Another organisation's client gets nothing, wherever it asks.
-    await refused(() => second.contract().evaluate('ReadOrder', {
+    await refused(() => other.contract().evaluate('ReadOrder', {
         arguments: [id, 'a1'],
         transientData: { responseKey: randomBytes(32) },
         endorsingOrganizations: [first.organisation.msp],
     }), /MSP|organi[sz]ation/);
 
     const balance = (own, token) => own.query('token:BalanceOf', token, own.organisation.msp);
-    assert.equal(Number(await balance(first, symbol)), 13_000);
-    assert.equal(Number(await balance(second, symbol)), 12_000);
-    assert.equal(Number(await balance(bank, cash)), 25_000 * 700);
-    assert.equal(Number(await balance(first, cash)), 50_000_000 - 13_000 * 700);
+    for (const own of participants) {
+        const quantity = bought.get(own.organisation.msp);
+        assert.equal(Number(await balance(own, symbol)), quantity);
+        const held = brokers.includes(own) ? CASH - quantity * OUTCOME.price : 0;
+        assert.equal(Number(await balance(own, cash)), held + (own === bank ? total * OUTCOME.price : 0));
+    }
     assert.equal((await bank.query('ReadListing', id)).settled, true);
     say('all', 'settled: shares delivered, cash paid, escrow returned');
 } finally {
