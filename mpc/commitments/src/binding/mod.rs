@@ -27,6 +27,8 @@
 //! constant time.
 
 mod claim;
+#[cfg(any(test, feature = "deviations"))]
+mod deviation;
 mod error;
 mod peer;
 mod prepared;

@@ -41,6 +41,7 @@ pub struct Prepared {
 }
 
 /// Announcements of rows that wait for their round.
+#[derive(Default)]
 pub(super) struct Spare {
     pub(super) bits: Vec<Nonces>,
     pub(super) masks: Vec<Nonces>,
@@ -72,31 +73,69 @@ impl Prepared {
         rng: &mut R,
     ) -> Result<Self, UseError> {
         let (orders, demand) = own_book(&statement, party, openings)?;
+        if demand.demand(1) >> statement.width() != 0 {
+            return Err(UseError::TooWide {
+                width: statement.width(),
+            });
+        }
+        Ok(Self::of_book(statement, party, orders, demand, expected, rng))
+    }
+
+    fn of_book<R: CryptoRng + ?Sized>(
+        statement: Arc<Statement>,
+        party: usize,
+        orders: Vec<Order>,
+        demand: DemandCurve,
+        expected: Expected,
+        rng: &mut R,
+    ) -> Self {
         generators::prepare(statement.levels());
-        let level_blindings = randoms(statement.levels(), rng);
-        let points: Vec<_> = demand
-            .as_slice()
-            .iter()
-            .zip(level_blindings.iter())
-            .map(|(lots, blinding)| value_point(&Scalar::from(*lots), blinding))
-            .collect();
-        let (levels, width, repetitions) = (statement.levels(), statement.width(), statement.repetitions());
-        Ok(Self {
+        let (level_blindings, level_points) = commit_levels(&demand, rng);
+        let levels = statement.levels();
+        let mut spare = Spare::default();
+        spare.add(&statement, expected, rng);
+        Self {
             party,
             orders,
             demand,
             level_blindings,
-            level_points: normalized(&points),
+            level_points,
             opening: Nonces::curve(levels, rng),
             tie: Nonces::curve(levels, rng),
-            spare: Spare {
-                bits: (0..expected.probes).map(|_| Nonces::row(width, rng)).collect(),
-                masks: (0..expected.rounds)
-                    .map(|_| Nonces::row(repetitions, rng))
-                    .collect(),
-            },
+            spare,
             statement,
-        })
+        }
+    }
+
+    /// As [`Self::new`] for a party whose orders want more than the session allows: a deviation.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    #[cfg(any(test, feature = "deviations"))]
+    pub fn of_any_width<R: CryptoRng + ?Sized>(
+        statement: Arc<Statement>,
+        party: usize,
+        openings: &[Opening],
+        rng: &mut R,
+    ) -> Result<Self, UseError> {
+        let (orders, demand) = own_book(&statement, party, openings)?;
+        Ok(Self::of_book(
+            statement,
+            party,
+            orders,
+            demand,
+            Expected::default(),
+            rng,
+        ))
+    }
+
+    /// Takes another demand for the book's, and commits to it at every level: a deviation.
+    #[cfg(any(test, feature = "deviations"))]
+    #[must_use]
+    pub fn with_other_demand<R: CryptoRng + ?Sized>(mut self, demand: DemandCurve, rng: &mut R) -> Self {
+        (self.level_blindings, self.level_points) = commit_levels(&demand, rng);
+        self.demand = demand;
+        self
     }
 
     /// Proves the book in an attempt: the message goes to every peer, and is read with [`super::Peer::verify_book`].
@@ -196,6 +235,18 @@ fn inner(left: &[Scalar], right: &[Scalar]) -> Scalar {
     left.iter().zip(right).map(|(left, right)| *left * right).sum()
 }
 
+/// Blindings `y_k` and commitments `P_k = D(k) T + y_k X`.
+fn commit_levels<R: CryptoRng + ?Sized>(demand: &DemandCurve, rng: &mut R) -> (Secrets, Vec<AffinePoint>) {
+    let blindings = randoms(demand.levels(), rng);
+    let points: Vec<_> = demand
+        .as_slice()
+        .iter()
+        .zip(blindings.iter())
+        .map(|(lots, blinding)| value_point(&Scalar::from(*lots), blinding))
+        .collect();
+    (blindings, normalized(&points))
+}
+
 /// The own orders in the book's order, and the demand that they add up to.
 fn own_book(
     statement: &Statement,
@@ -245,15 +296,23 @@ fn own_book(
             id: order_id,
         });
     }
-    if demand.demand(1) >> statement.width() != 0 {
-        return Err(UseError::TooWide {
-            width: statement.width(),
-        });
-    }
     Ok((orders, demand))
 }
 
 impl Spare {
+    pub(super) fn add<R: CryptoRng + ?Sized>(
+        &mut self,
+        statement: &Statement,
+        expected: Expected,
+        rng: &mut R,
+    ) {
+        let (width, repetitions) = (statement.width(), statement.repetitions());
+        self.bits
+            .extend((0..expected.probes).map(|_| Nonces::row(width, rng)));
+        self.masks
+            .extend((0..expected.rounds).map(|_| Nonces::row(repetitions, rng)));
+    }
+
     pub(super) fn bits<R: CryptoRng + ?Sized>(&mut self, width: usize, rng: &mut R) -> Nonces {
         self.bits.pop().unwrap_or_else(|| secret::Nonces::row(width, rng))
     }

@@ -4,15 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use p256::Scalar;
-use p256::elliptic_curve::subtle::{Choice, ConditionallySelectable};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
-use super::prepared::Spare;
+use super::prepared::{Expected, Spare};
 use super::round::{Round, Sent, answer_length, commitments_length};
 use super::secret::{Row, Secrets, normalized, random, value_point};
 use super::tie::powers;
-use super::wire::{MASKED_SUM, Writer};
+use super::wire::{MASKED_SUM, SCALAR, Writer};
 use super::{Statement, Subsets, Toss, UseError};
 use crate::{DemandCurve, Level};
 
@@ -36,7 +35,6 @@ pub struct CommittedRound {
     /// One a probe.
     rows: Vec<Row>,
     masks: Row,
-    mask_numbers: Zeroizing<Vec<u128>>,
     inputs: Zeroizing<Vec<bool>>,
     message: Vec<u8>,
 }
@@ -63,6 +61,11 @@ impl Prover {
         }
     }
 
+    /// Makes announcements for further rounds and probes ahead.
+    pub fn prepare_rows<R: CryptoRng + ?Sized>(&mut self, expected: Expected, rng: &mut R) {
+        self.spare.add(&self.statement, expected, rng);
+    }
+
     /// Commits to the demand at the next round's probes.
     ///
     /// # Errors
@@ -73,46 +76,46 @@ impl Prover {
         rng: &mut R,
     ) -> Result<CommittedRound, UseError> {
         self.statement.check_probes(probes)?;
-        let width = self.statement.width();
+        let (width, repetitions) = (self.statement.width(), self.statement.repetitions());
+        // With room for all, or a copy would stay behind in memory whenever they grow.
         let mut bits = Zeroizing::new(Vec::with_capacity(probes.len() * width));
         for &level in probes {
             let demand = self.demand.demand(level);
-            bits.extend((0..width).map(|bit| demand >> bit & 1 == 1));
+            bits.extend((0..width).map(|bit| Scalar::from(demand >> bit & 1)));
         }
-        let mut masks = Zeroizing::new(Vec::with_capacity(self.statement.repetitions()));
-        masks.extend((0..self.statement.repetitions()).map(|_| {
+        let mut masks = Zeroizing::new(Vec::with_capacity(repetitions));
+        masks.extend((0..repetitions).map(|_| {
             let mut bytes = Zeroizing::new([0; 16]);
             rng.fill_bytes(&mut *bytes);
-            u128::from_le_bytes(*bytes)
+            Scalar::from(u128::from_le_bytes(*bytes))
         }));
         Ok(self.commit(probes, &bits, masks, rng))
     }
 
-    fn commit<R: CryptoRng + ?Sized>(
+    /// Commits to anything. The inputs are the lowest bits of the values.
+    pub(super) fn commit<R: CryptoRng + ?Sized>(
         mut self,
         probes: &[Level],
-        bits: &[bool],
-        mask_numbers: Zeroizing<Vec<u128>>,
+        bits: &[Scalar],
+        masks: Secrets,
         rng: &mut R,
     ) -> CommittedRound {
         let (width, repetitions) = (self.statement.width(), self.statement.repetitions());
         let mut inputs = Zeroizing::new(Vec::with_capacity(bits.len() + repetitions));
-        inputs.extend_from_slice(bits);
-        inputs.extend(mask_numbers.iter().map(|mask| mask & 1 == 1));
-
+        inputs.extend(
+            bits.iter()
+                .chain(masks.iter())
+                .map(|value| bool::from(value.is_odd())),
+        );
         let rows: Vec<Row> = bits
             .chunks_exact(width)
             .map(|bits| {
                 let nonces = self.spare.bits(width, rng);
-                let mut values = Zeroizing::new(Vec::with_capacity(width));
-                values.extend(bits.iter().map(|&bit| Scalar::from(u64::from(bit))));
-                Row::new(values, nonces, rng)
+                Row::new(Zeroizing::new(bits.to_vec()), nonces, rng)
             })
             .collect();
         let nonces = self.spare.masks(repetitions, rng);
-        let mut values = Zeroizing::new(Vec::with_capacity(repetitions));
-        values.extend(mask_numbers.iter().map(|&mask| Scalar::from(mask)));
-        let masks = Row::new(values, nonces, rng);
+        let masks = Row::new(masks, nonces, rng);
 
         let all = || rows.iter().chain([&masks]);
         let points: Vec<_> = all()
@@ -135,7 +138,6 @@ impl Prover {
             round,
             rows,
             masks,
-            mask_numbers,
             inputs,
             message: message.finish(),
         }
@@ -206,21 +208,16 @@ impl CommittedRound {
         (self.prover, message.finish())
     }
 
+    /// In constant time: which bits are chosen is public, whether they are set is not.
     fn write_masked_sums(&self, subsets: &Subsets, message: &mut Writer) {
-        for (subset, mask) in subsets.iter().zip(self.mask_numbers.iter()) {
-            // In constant time: which bits are chosen is public, whether they are set is not.
-            let sum: u64 = subset
-                .iter()
-                .zip(self.inputs.iter())
-                .map(|(&chosen, &bit)| u64::from(chosen & bit))
-                .sum();
-            let (low, carry) = mask.overflowing_add(u128::from(sum));
-            let mut bytes = [0; MASKED_SUM];
-            if let Some((first, rest)) = bytes.split_first_mut() {
-                *first = u8::from(carry);
-                rest.copy_from_slice(&low.to_be_bytes());
-            }
-            message.bytes(&bytes);
+        for (subset, mask) in subsets.iter().zip(&self.masks.values) {
+            let bits = self.rows.iter().flat_map(|row| &row.values);
+            let chosen = bits.zip(subset).filter(|(_, chosen)| **chosen);
+            let mut sum = chosen.map(|(bit, _)| bit).sum::<Scalar>() + mask;
+            // At most 129 bits, so that nothing is left out.
+            let bytes = Zeroizing::new(sum.to_bytes());
+            message.bytes(bytes.get(SCALAR - MASKED_SUM..).unwrap_or_default());
+            sum.zeroize();
         }
     }
 
@@ -238,11 +235,13 @@ impl CommittedRound {
         };
         // f (x - f) for f = x b + a is x^2 b (1 - b) + x a (1 - 2b) - a^2.
         let (mut linear, mut constant) = (Zeroizing::new(Scalar::ZERO), Zeroizing::new(Scalar::ZERO));
-        let announced = self.rows.iter().flat_map(|row| &row.nonces.values);
-        for ((nonce, &bit), weight) in announced.zip(self.inputs.iter()).zip(powers(combination)) {
+        let bits = self
+            .rows
+            .iter()
+            .flat_map(|row| row.values.iter().zip(&row.nonces.values));
+        for ((bit, nonce), weight) in bits.zip(powers(combination)) {
             let weighted = Zeroizing::new(*nonce * weight);
-            let choice = Choice::from(u8::from(bit));
-            *linear += Scalar::conditional_select(&weighted, &-*weighted, choice);
+            *linear += *weighted * (Scalar::ONE - bit.double());
             *constant -= *weighted * nonce;
         }
         let levels = Round::level_sum(

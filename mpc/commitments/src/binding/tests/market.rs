@@ -6,9 +6,10 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::binding::{Expected, Prepared, Statement, Toss};
+use crate::opening::open_book;
 use crate::{
-    AllocationRule, Book, BookContext, Commitment, DemandSchedule, Opening, OrderRules, Participant, Price,
-    PriceGrid, Salt, Session, SessionTerms, Step,
+    AllocationRule, Book, BookContext, Commitment, DemandCurve, DemandSchedule, Opening, OrderRules,
+    Participant, Price, PriceGrid, Salt, Session, SessionTerms, Step,
 };
 
 pub(super) const ATTEMPT: [u8; 32] = [7; 32];
@@ -20,9 +21,11 @@ pub(super) fn rng(seed: u64) -> ChaCha20Rng {
 /// Three organisations: A with some orders, B with one, and C with none.
 pub(super) struct Market {
     pub(super) books: Vec<Vec<Opening>>,
+    pub(super) session: Session,
     pub(super) statement: Arc<Statement>,
 }
 
+const MAX_ORDER: u64 = 5000;
 const MSPS: [&str; 3] = ["AMSP", "BMSP", "CMSP"];
 
 pub(super) fn owner(party: usize) -> BookContext<'static> {
@@ -35,7 +38,12 @@ pub(super) fn owner(party: usize) -> BookContext<'static> {
 }
 
 pub(super) fn order(levels: u64, party: usize, id: &str, steps: &[(u64, u64)]) -> Opening {
-    let rules = OrderRules::new(PriceGrid::new(1, levels, 1).unwrap(), 1, 5000).unwrap();
+    order_of(MAX_ORDER, levels, party, id, steps)
+}
+
+/// An order by other rules than the listing's.
+pub(super) fn order_of(max_order: u64, levels: u64, party: usize, id: &str, steps: &[(u64, u64)]) -> Opening {
+    let rules = OrderRules::new(PriceGrid::new(1, levels, 1).unwrap(), 1, max_order).unwrap();
     let steps: Vec<_> = steps
         .iter()
         .map(|&(price, quantity)| Step {
@@ -55,6 +63,10 @@ pub(super) fn order(levels: u64, party: usize, id: &str, steps: &[(u64, u64)]) -
 
 impl Market {
     pub(super) fn new(levels: u64) -> Self {
+        Self::with_fan_out(levels, 3)
+    }
+
+    pub(super) fn with_fan_out(levels: u64, fan_out: u32) -> Self {
         let books = vec![
             vec![
                 order(levels, 0, "a2", &[(1, 5000), (levels, 1)]),
@@ -63,10 +75,14 @@ impl Market {
             vec![order(levels, 1, "b", &[(levels / 2, 4096)])],
             Vec::new(),
         ];
-        Self::with_books(levels, books)
+        Self::with_all(levels, books, fan_out)
     }
 
     pub(super) fn with_books(levels: u64, books: Vec<Vec<Opening>>) -> Self {
+        Self::with_all(levels, books, 3)
+    }
+
+    fn with_all(levels: u64, books: Vec<Vec<Opening>>, fan_out: u32) -> Self {
         let participants = books
             .iter()
             .enumerate()
@@ -94,14 +110,19 @@ impl Market {
             lot_size: 1,
             rule: AllocationRule::PricePriority,
             min_subscription: 0,
-            max_order: 5000,
-            fan_out: 3,
+            max_order: MAX_ORDER,
+            fan_out,
         };
         let session = Session::new(terms, participants).unwrap();
         Self {
             books,
             statement: Statement::new(&session),
+            session,
         }
+    }
+
+    pub(super) fn demand(&self, party: usize) -> DemandCurve {
+        open_book(&owner(party), self.statement.levels(), &self.books[party]).unwrap()
     }
 
     pub(super) fn prepared(&self, party: usize) -> Prepared {

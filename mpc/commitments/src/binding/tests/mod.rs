@@ -1,4 +1,9 @@
 //! Honest parties are believed, and every deviation is caught by its check.
 
+mod cheats;
+mod copied;
 mod honest;
 mod market;
+mod masks;
+mod mutations;
+mod run;

@@ -1,0 +1,32 @@
+//! Provers that deviate, for tests alone: they do what an altered program could do, and prove it as well as can be.
+
+use p256::Scalar;
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::prover::{CommittedRound, Prover};
+use crate::Level;
+
+impl Prover {
+    /// Commits to `bits`, which need not be bits nor the party's demand, lowest first and probe by probe, and to `masks`, of
+    /// which a negative one stands for the group's order less so many. Its
+    /// [`CommittedRound::inputs`] are their lowest bits.
+    #[must_use]
+    pub fn commit_other_round<R: CryptoRng + ?Sized>(
+        self,
+        probes: &[Level],
+        bits: &[u64],
+        masks: &[i128],
+        rng: &mut R,
+    ) -> CommittedRound {
+        let bits: Vec<_> = bits.iter().map(|&bit| Scalar::from(bit)).collect();
+        let masks = masks
+            .iter()
+            .map(|mask| {
+                let size = Scalar::from(mask.unsigned_abs());
+                if *mask < 0 { -size } else { size }
+            })
+            .collect();
+        self.commit(probes, &bits, Zeroizing::new(masks), rng)
+    }
+}
