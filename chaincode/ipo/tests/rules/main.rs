@@ -2,9 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test's helpers as in the test")]
 
-mod conservation;
 mod export;
 mod flow;
+mod model;
 mod receipts;
 mod refusals;
 mod world;

@@ -2,22 +2,24 @@
 //! it is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
-use std::sync::Mutex;
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use fabric_protos::ipo::sidecar::v1 as proto;
 use ipo_chaincode::error::ContractError;
 use ipo_chaincode::identifier::{ListingId, MspId, OrderId, Symbol};
-use ipo_chaincode::keys::{Key, Prefix, PrivateKey};
+use ipo_chaincode::keys::{Key, Prefix, PrivateKey, own_collection};
 use ipo_chaincode::ledger::{Change, Entry, Ledger, Page, Transaction};
 use ipo_chaincode::moment::Moment;
 use ipo_chaincode::sidecar::{Sidecar, SidecarError};
 use ipo_chaincode::token::CoinId;
 use ipo_chaincode::transactions::{clearing, listings, orders, own_orders, roster, tokens};
+use prost_types::Timestamp;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
 
 pub(crate) const BANK: &str = "USBankMSP";
@@ -37,23 +39,45 @@ struct State {
 }
 
 /// A write that takes effect when the transaction is accepted.
-enum Write {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
     Public(Place, Option<Vec<u8>>),
     Private((String, Place), Option<Vec<u8>>),
     Endorsers(Place, BTreeSet<MspId>),
 }
 
-/// One transaction's side of the state.
+/// What a transaction asked its peer for. With the writes it is what endorsers have to agree on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Read {
+    Key(Place),
+    Range(Place),
+    Hash((String, Place)),
+}
+
+/// One endorser's side of a transaction.
 pub(crate) struct Memory {
-    before: State,
+    before: Arc<State>,
+    endorser: MspId,
+    reads: Mutex<Vec<Read>>,
+    /// Whether it read values of its own organisation's collection.
+    private: Mutex<bool>,
     writes: Mutex<Vec<Write>>,
     event: Mutex<Option<(String, Value)>>,
 }
 
+/// What one endorser made of a call.
+pub(crate) struct Endorsement<T> {
+    pub(crate) answer: Result<T, ContractError>,
+    reads: Vec<Read>,
+    private: bool,
+    pub(crate) writes: Vec<Write>,
+    event: Option<(String, Value)>,
+}
+
 /// A channel with its clock. Every accepted call is a block.
+#[derive(Clone)]
 pub(crate) struct World {
-    state: State,
-    runtime: Runtime,
+    state: Arc<State>,
     next: u64,
     pub(crate) clock: Moment,
     pub(crate) transient: BTreeMap<String, Zeroizing<Vec<u8>>>,
@@ -94,8 +118,7 @@ impl World {
     /// An empty channel at the opening of [`proposal`]'s listing.
     pub(crate) fn new() -> Self {
         Self {
-            state: State::default(),
-            runtime: tokio::runtime::Builder::new_current_thread().build().unwrap(),
+            state: Arc::default(),
             next: 0,
             clock: at("2027-03-01T09:00:00Z"),
             transient: BTreeMap::new(),
@@ -124,18 +147,82 @@ impl World {
         world
     }
 
-    /// Runs a call by a client of `caller`; what it wrote is committed unless it was refused.
+    /// Runs a call by a client of `caller` at its own peer; what it wrote is committed unless it was refused.
     pub(crate) fn call<T>(
         &mut self,
         caller: &str,
         function: impl AsyncFnOnce(&Transaction<'_, Memory>) -> Result<T, ContractError>,
     ) -> Result<T, ContractError> {
+        self.next += 1;
+        let endorsement = self.endorse(caller, &msp(caller), self.clock, function);
+        self.commit(endorsement)
+    }
+
+    /// Runs a call by a client of `caller` at a peer of every organisation, whose clocks are seconds apart. They have to agree to the
+    /// byte: on the answer or the refusal, on what was read and written, and on the event. None of them reads private values.
+    pub(crate) fn agreed<T: Serialize>(
+        &mut self,
+        caller: &str,
+        function: &impl AsyncFn(&Transaction<'_, Memory>) -> Result<T, ContractError>,
+    ) -> Endorsement<T> {
+        self.next += 1;
+        let mut agreed: Option<(Endorsement<T>, String)> = None;
+        for (place, endorser) in [BANK, A, B, CENTRAL].into_iter().enumerate() {
+            let clock = later(self.clock, i64::try_from(place).unwrap() * 9);
+            let one = self.endorse(caller, &msp(endorser), clock, function);
+            assert!(!one.private, "a call for every endorser read private values");
+            let said = match &one.answer {
+                Ok(answer) => serde_json::to_string(answer).unwrap(),
+                Err(refusal) => refusal.to_string(),
+            };
+            match &agreed {
+                None => agreed = Some((one, said)),
+                Some((first, first_said)) => {
+                    assert_eq!(&said, first_said);
+                    assert_eq!(
+                        (&one.reads, &one.writes, &one.event),
+                        (&first.reads, &first.writes, &first.event)
+                    );
+                }
+            }
+        }
+        agreed.unwrap().0
+    }
+
+    /// Runs a call by a client of `caller` at its own peer alone, for a function on private data: it writes nothing but private values.
+    pub(crate) fn own<T>(
+        &mut self,
+        caller: &str,
+        function: impl AsyncFnOnce(&Transaction<'_, Memory>) -> Result<T, ContractError>,
+    ) -> Result<T, ContractError> {
+        self.next += 1;
+        let endorsement = self.endorse(caller, &msp(caller), self.clock, function);
+        let own = own_collection(&msp(caller));
+        for write in &endorsement.writes {
+            assert!(
+                matches!(write, Write::Private((collection, _), _) if *collection == own),
+                "{write:?}"
+            );
+        }
+        assert_eq!(endorsement.event, None);
+        self.commit(endorsement)
+    }
+
+    fn endorse<T>(
+        &self,
+        caller: &str,
+        endorser: &MspId,
+        clock: Moment,
+        function: impl AsyncFnOnce(&Transaction<'_, Memory>) -> Result<T, ContractError>,
+    ) -> Endorsement<T> {
         let ledger = Memory {
-            before: mem::take(&mut self.state),
+            before: Arc::clone(&self.state),
+            endorser: endorser.clone(),
+            reads: Mutex::default(),
+            private: Mutex::default(),
             writes: Mutex::default(),
             event: Mutex::default(),
         };
-        self.next += 1;
         let tx = Transaction {
             ledger: &ledger,
             id: format!("tx{:04}", self.next),
@@ -143,17 +230,35 @@ impl World {
             chaincode: "ipo".to_owned(),
             caller: msp(caller),
             timestamp: self.clock,
-            clock: self.clock,
+            clock,
             max_skew: Duration::from_secs(60),
             transient: self.transient.clone(),
         };
-        let answer = self.runtime.block_on(function(&tx));
-        self.state = ledger.before;
-        let answer = answer?;
-        for write in ledger.writes.into_inner().unwrap() {
-            self.state.apply(write);
+        // Nothing here waits: the ledger is in memory.
+        let answer = {
+            let mut running = pin!(function(&tx));
+            match running.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(answer) => answer,
+                Poll::Pending => panic!("a transaction waits"),
+            }
+        };
+        Endorsement {
+            answer,
+            reads: ledger.reads.into_inner().unwrap(),
+            private: ledger.private.into_inner().unwrap(),
+            writes: ledger.writes.into_inner().unwrap(),
+            event: ledger.event.into_inner().unwrap(),
         }
-        self.event = ledger.event.into_inner().unwrap();
+    }
+
+    /// Applies what an endorsement wrote, unless it is a refusal.
+    pub(crate) fn commit<T>(&mut self, endorsement: Endorsement<T>) -> Result<T, ContractError> {
+        let answer = endorsement.answer?;
+        let state = Arc::make_mut(&mut self.state);
+        for write in endorsement.writes {
+            state.apply(write);
+        }
+        self.event = endorsement.event;
         Ok(answer)
     }
 
@@ -226,19 +331,20 @@ impl World {
     /// A peer of `owner` loses a private order; its hash stays.
     pub(crate) fn lose(&mut self, owner: &str, id: &str) {
         let place = (
-            format!("_implicit_org_{owner}"),
+            own_collection(&msp(owner)),
             PrivateKey::Order(&listing("Estatia"), &order(id)).parts(),
         );
-        assert!(self.state.private.remove(&place).is_some());
+        assert!(Arc::make_mut(&mut self.state).private.remove(&place).is_some());
     }
 
     /// What a majority under a weak endorsement policy could do: replaces text in a public record, or removes the record.
     pub(crate) fn tamper(&mut self, key: Key<'_>, change: Option<(&str, &str)>) {
-        let value = self.state.public.remove(&key.parts()).unwrap();
+        let state = Arc::make_mut(&mut self.state);
+        let value = state.public.remove(&key.parts()).unwrap();
         if let Some((from, to)) = change {
             let text = String::from_utf8(value).unwrap();
             assert!(text.contains(from), "{text}");
-            self.state
+            state
                 .public
                 .insert(key.parts(), text.replacen(from, to, 1).into_bytes());
         }
@@ -246,16 +352,36 @@ impl World {
 
     /// Whether any value of the public state contains these bytes.
     pub(crate) fn public_contains(&self, needle: &[u8]) -> bool {
-        self.state
-            .public
-            .values()
-            .any(|value| value.windows(needle.len()).any(|window| window == needle))
+        self.state.public.values().any(|value| contains(value, needle))
+    }
+
+    /// The sum of a field over all public records of a kind.
+    pub(crate) fn sum(&self, kind: &str, first: &str, field: &str) -> i128 {
+        let records = self.state.public.iter();
+        let values = records
+            .filter(|((found, attributes), _)| *found == kind && attributes[0] == first)
+            .map(|(_, value)| {
+                serde_json::from_slice::<Value>(value).unwrap()[field]
+                    .as_i64()
+                    .unwrap()
+            });
+        values.map(i128::from).sum()
     }
 
     /// The organisations that must endorse a change of the listing.
     pub(crate) fn endorsers(&self) -> BTreeSet<MspId> {
         self.state.endorsers[&Key::Listing(&listing("Estatia")).parts()].clone()
     }
+}
+
+/// Whether these bytes are among those.
+pub(crate) fn contains(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
+
+fn later(moment: Moment, seconds: i64) -> Moment {
+    let timestamp: Timestamp = moment.to_string().parse().unwrap();
+    Moment::new(timestamp.seconds + seconds, timestamp.nanos).unwrap()
 }
 
 /// An order as clients send it. The salt depends on the id, so that it is known to the test.
@@ -303,11 +429,43 @@ impl Memory {
     fn write(&self, write: Write) {
         self.writes.lock().unwrap().push(write);
     }
+
+    fn read(&self, read: Read) {
+        self.reads.lock().unwrap().push(read);
+    }
+
+    /// A peer has the values of its own organisation's collection alone.
+    fn require_own(&self, collection: &str) {
+        assert_eq!(
+            collection,
+            own_collection(&self.endorser),
+            "another's private data"
+        );
+        *self.private.lock().unwrap() = true;
+    }
+}
+
+impl<T> Endorsement<T> {
+    /// Whether anything that everybody gets to see has these bytes: a refusal, the event, the public values.
+    pub(crate) fn publishes(&self, needle: &[u8]) -> bool {
+        let refusal = self.answer.as_ref().err().map(ToString::to_string);
+        let event = self.event.as_ref().map(|(_, payload)| payload.to_string());
+        let texts = refusal.iter().chain(&event);
+        texts.into_iter().any(|text| contains(text.as_bytes(), needle))
+            || self.writes.iter().any(|write| match write {
+                Write::Public(_, Some(value)) => contains(value, needle),
+                Write::Private(..) => panic!("a private write by every endorser"),
+                _ => false,
+            })
+    }
 }
 
 impl Ledger for Memory {
     async fn get(&self, key: Key<'_>) -> Result<Option<Vec<u8>>, ContractError> {
-        Ok(self.before.public.get(&key.parts()).cloned())
+        let place = key.parts();
+        let value = self.before.public.get(&place).cloned();
+        self.read(Read::Key(place));
+        Ok(value)
     }
 
     async fn put(&self, key: Key<'_>, value: Vec<u8>) -> Result<(), ContractError> {
@@ -327,6 +485,7 @@ impl Ledger for Memory {
 
     async fn range(&self, prefix: Prefix<'_>) -> Result<Vec<Entry>, ContractError> {
         let (kind, first) = prefix.parts();
+        self.read(Read::Range((kind, first.clone())));
         let from = (kind, first.clone());
         let under = self
             .before
@@ -365,6 +524,7 @@ impl Ledger for Memory {
         collection: &str,
         key: PrivateKey<'_>,
     ) -> Result<Option<Vec<u8>>, ContractError> {
+        self.require_own(collection);
         Ok(self
             .before
             .private
@@ -377,11 +537,10 @@ impl Ledger for Memory {
         collection: &str,
         key: PrivateKey<'_>,
     ) -> Result<Option<Vec<u8>>, ContractError> {
-        Ok(self
-            .before
-            .hashes
-            .get(&(collection.to_owned(), key.parts()))
-            .cloned())
+        let place = (collection.to_owned(), key.parts());
+        let hash = self.before.hashes.get(&place).cloned();
+        self.read(Read::Hash(place));
+        Ok(hash)
     }
 
     async fn put_private(
@@ -407,6 +566,7 @@ impl Ledger for Memory {
         collection: &str,
         listing: &ListingId,
     ) -> Result<Vec<Entry>, ContractError> {
+        self.require_own(collection);
         let mine = self
             .before
             .private
