@@ -11,6 +11,7 @@ pub mod roster;
 pub mod settlement;
 pub mod tokens;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::ContractError;
@@ -27,11 +28,26 @@ pub fn parse<T: DeserializeOwned>(
     text: &str,
     allowed: &'static str,
 ) -> Result<T, ContractError> {
-    serde_json::from_str(text).map_err(|error| ContractError::BadJson {
-        argument: argument.to_owned(),
+    json(text.as_bytes()).map_err(|(path, error)| ContractError::BadJson {
+        argument: format!("{argument}{path}"),
         reason: error.to_string(),
         allowed,
     })
+}
+
+/// Reads JSON whole. A refusal comes with the path to the field where it broke, such as `.price.min`.
+pub(crate) fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, (String, serde_json::Error)> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = match error.path().to_string() {
+            path if path == "." => String::new(),
+            path if path.starts_with('[') => path,
+            path => format!(".{path}"),
+        };
+        (path, error.into_inner())
+    })?;
+    reader.end().map_err(|error| (String::new(), error))?;
+    Ok(read)
 }
 
 /// Checks the length of a batch.

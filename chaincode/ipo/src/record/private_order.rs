@@ -18,6 +18,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::listing::Terms;
 use crate::error::ContractError;
+use crate::transactions::json;
 
 /// The longest name of an investor, bytes.
 pub const MAX_INVESTOR: usize = 128;
@@ -295,7 +296,7 @@ fn parse_secret<'a, T: Deserialize<'a>>(
     bytes: &'a [u8],
     allowed: &'static str,
 ) -> Result<T, ContractError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    json(bytes).map_err(|(path, error)| {
         let text = error.to_string();
         let names_only = ["unknown field", "missing field", "duplicate field"]
             .iter()
@@ -310,7 +311,7 @@ fn parse_secret<'a, T: Deserialize<'a>>(
             )
         };
         ContractError::BadJson {
-            argument: argument.to_owned(),
+            argument: format!("{argument}{path}"),
             reason,
             allowed,
         }

@@ -120,12 +120,13 @@ pub async fn submit<L: Ledger>(
     check_batch("orders", orders.len())?;
     let mut records = Vec::with_capacity(orders.len());
     let mut seen = BTreeSet::new();
-    for order in orders {
+    for (index, order) in orders.iter().enumerate() {
         // A transaction does not see its own writes.
         if !seen.insert(&order.order_id) {
             return Err(duplicate(tx, listing, &order.order_id));
         }
-        records.push(submit_one(tx, listing, order, now).await?);
+        let argument = commitment_of("orders", index, orders.len());
+        records.push(submit_one(tx, listing, order, now, &argument).await?);
     }
     let order_ids = records.iter().map(|record: &OrderRecord| &record.id).collect();
     tx.announce(
@@ -204,7 +205,8 @@ pub async fn replace<L: Ledger>(
             order_id: new_id.clone(),
             commitment: commitment.clone(),
         };
-        records.push(submit_one(tx, listing, &order, now).await?);
+        let argument = commitment_of("replacements", index, replacements.len());
+        records.push(submit_one(tx, listing, &order, now, &argument).await?);
     }
     let replaced = replacements.iter().map(|replacement| ReplacedOrder {
         old_order_id: &replacement.old_id,
@@ -271,15 +273,25 @@ pub fn duplicate<L>(tx: &Transaction<'_, L>, listing: &ListingId, id: &OrderId) 
     }
 }
 
+/// The path of a commitment in a message: that of a call with one order has no list around it.
+fn commitment_of(list: &str, index: usize, length: usize) -> String {
+    if length == 1 {
+        "commitment".to_owned()
+    } else {
+        format!("{list}[{index}].commitment")
+    }
+}
+
 async fn submit_one<L: Ledger>(
     tx: &Transaction<'_, L>,
     listing: &ListingId,
     order: &Submission,
     now: Moment,
+    argument: &str,
 ) -> Result<OrderRecord, ContractError> {
     let commitment: Commitment = order.commitment.parse().map_err(|error| {
         let allowed = format!("66 hexadecimal digits, as CreateOrder answers them ({error})");
-        ContractError::argument("commitment", format_args!("{:?}", order.commitment), allowed)
+        ContractError::argument(argument, format_args!("{:?}", order.commitment), allowed)
     })?;
     let id = &order.order_id;
     let key = Key::Order(listing, &tx.caller, id);

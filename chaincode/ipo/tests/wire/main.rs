@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test's helpers as in the test")]
 
+mod arguments;
 mod errors;
 mod flow;
 mod market;
 mod privacy;
+mod roles;
 mod sidecar;
