@@ -13,9 +13,8 @@
 //! ```
 
 use chaincode_shim::{
-    Contract, ContractError, Contracts, Flags, Function, KeyEndorsementPolicy, TransactionContext, log_filter,
+    Contract, ContractError, Contracts, Function, KeyEndorsementPolicy, TransactionContext,
 };
-use clap::Parser;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -334,17 +333,9 @@ fn contracts() -> Contracts {
     Contracts::new("assets", "1.0").with(assets).with(prices)
 }
 
-/// Keeps a register of assets. Every flag is a variable as well.
-#[derive(Parser)]
-struct Arguments {
-    #[command(flatten)]
-    chaincode: Flags,
-}
-
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let arguments = Arguments::parse();
-    let filter = EnvFilter::try_new(log_filter(|name| std::env::var(name).ok()))?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    Ok(arguments.chaincode.start(contracts()).await?)
+    Ok(chaincode_shim::start(contracts()).await?)
 }

@@ -30,7 +30,6 @@ mod contract;
 mod error;
 mod identity;
 mod line;
-mod metrics;
 mod policy;
 mod server;
 mod session;
@@ -47,7 +46,5 @@ pub use self::contract::{
 pub use self::error::Error;
 pub use self::identity::{ClientIdentity, NodeRole};
 pub use self::policy::{KeyEndorsementPolicy, RoleType};
-#[cfg(feature = "flags")]
-pub use self::server::Flags;
-pub use self::server::{ChaincodeServer, ConfigError, Pem, ServerConfig, ServerError, TlsConfig, log_filter};
+pub use self::server::{ChaincodeServer, ConfigError, ServerConfig, ServerError, TlsConfig};
 pub use self::stub::{ChaincodeStub, HistoryIterator, Page, RangeAll, StateIterator};

@@ -28,7 +28,6 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::chaincode::refusal;
 use crate::line::{Batches, Line};
-use crate::metrics::{Metrics, Outcome};
 use crate::stub::{Call, ChaincodeStub};
 use crate::{Chaincode, Error};
 
@@ -52,9 +51,6 @@ pub(crate) struct Shared {
     pub(crate) drain_timeout: Duration,
     /// How long functions may go on once their stream has dropped: nothing that they do can be recorded any more.
     pub(crate) aftermath: Duration,
-    /// How long one transaction may take before it is stopped.
-    pub(crate) execute_timeout: Option<Duration>,
-    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the server is stopping.
     pub(crate) stopping: CancellationToken,
 }
@@ -107,8 +103,6 @@ where
     S: Stream<Item = Result<ChaincodeMessage, E>> + Unpin,
     E: std::fmt::Display,
 {
-    let metrics = Arc::clone(&shared.metrics);
-    let _open = metrics.stream();
     let mut session = Session {
         shared,
         outgoing,
@@ -242,7 +236,6 @@ impl Session {
             self.outgoing.clone(),
             batches,
             max_message,
-            Arc::clone(&self.shared.metrics),
         );
         self.in_flight.insert(name.clone(), replies);
         let span = info_span!("transaction", channel = name.0, txid = name.1);
@@ -303,7 +296,6 @@ fn unexpected(got: Type, expected: Type) -> Ended {
 /// Runs one transaction, and tells the peer how it ended.
 async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
     let init = message.r#type() == Type::Init;
-    let running = shared.metrics.transaction(message.channel_id.clone());
     let mut last = ChaincodeMessage {
         r#type: Type::Completed.into(),
         txid: message.txid,
@@ -316,9 +308,7 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
             warn!(%error, "transaction refused");
             last.r#type = Type::Error.into();
             last.payload = error.to_string().into_bytes();
-            if line.send_last(last).await.is_ok() {
-                running.ended(Outcome::Failed);
-            }
+            let _ = line.send_last(last).await;
             return;
         }
     };
@@ -329,18 +319,16 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
         answer(shared, stub.clone(), init).await
     };
     let line = stub.line();
-    // A refused call leaves no write behind that it could still hold back.
-    let flushed = if response.status < REFUSED {
-        line.finish_batch().await
-    } else {
-        Ok(())
-    };
+    // Also of a call that is refused: what it wrote without a batch has reached the peer as well.
+    let flushed = line.finish_batch().await;
     let ended = line.end().await;
-    if let Err(error) = flushed.and(ended) {
+    if let Err(error) = flushed.and(ended)
+        && response.status < REFUSED
+    {
         response = refusal(INTERNAL, error.to_string());
     }
     let event = stub.take_event();
-    let mut status = response.status;
+    let status = response.status;
     if status >= INTERNAL {
         warn!(status, "transaction failed");
     } else {
@@ -361,17 +349,10 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
             size,
             limit: shared.max_message,
         };
-        status = INTERNAL;
-        last.payload = refusal(status, error.to_string()).encode_to_vec();
+        last.payload = refusal(INTERNAL, error.to_string()).encode_to_vec();
         last.chaincode_event = None;
     }
-    if line.send_last(last).await.is_ok() {
-        running.ended(match status {
-            ..REFUSED => Outcome::Ok,
-            REFUSED..INTERNAL => Outcome::Refused,
-            INTERNAL.. => Outcome::Failed,
-        });
-    }
+    let _ = line.send_last(last).await;
 }
 
 /// What the contract answers; a panic is its answer too.
@@ -385,24 +366,10 @@ async fn answer(shared: &Shared, stub: ChaincodeStub, init: bool) -> Response {
             chaincode.invoke(stub).await
         }
     };
-    let run = AssertUnwindSafe(run).catch_unwind();
-    let ran = match shared.execute_timeout {
-        None => run.await,
-        Some(limit) => match tokio::time::timeout(limit, run).await {
-            Ok(ran) => ran,
-            Err(_) => {
-                let message = format!("the function took longer than {limit:?} and was stopped");
-                return refusal(INTERNAL, message);
-            }
-        },
-    };
-    match ran {
+    match AssertUnwindSafe(run).catch_unwind().await {
         Ok(response) => response,
-        Err(_) => {
-            shared.metrics.panicked();
-            // Its text may quote anything: it is for the panic hook's standard error alone.
-            refusal(INTERNAL, "the chaincode panicked; see its log")
-        }
+        // Its text may quote anything: it is for the panic hook's standard error alone.
+        Err(_) => refusal(INTERNAL, "the chaincode panicked; see its log"),
     }
 }
 
@@ -475,8 +442,6 @@ mod tests {
             max_message: 1 << 20,
             drain_timeout: Duration::ZERO,
             aftermath: Duration::ZERO,
-            execute_timeout: None,
-            metrics: Arc::new(Metrics::new()),
             stopping: CancellationToken::new(),
         })
     }

@@ -57,10 +57,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(config: ServerConfig, chaincode: impl Chaincode) -> Self {
-        Self::serve(ChaincodeServer::new(config, chaincode).unwrap()).await
-    }
-
-    pub(crate) async fn serve(server: ChaincodeServer) -> Self {
+        let server = ChaincodeServer::new(config, chaincode).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

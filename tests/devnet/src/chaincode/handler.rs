@@ -5,13 +5,15 @@ use crate::{
     channel::Collection,
     config::Profile,
     ledger::{PrivateWrite, QueryCursor, Simulator},
+    peer::qscc::QSCC,
 };
 use fabric_protos::{
     protos::{
         ChaincodeMessage, ChaincodeSpec, DelState, GetHistoryForKey, GetQueryResult, GetState,
         GetStateByRange, GetStateMetadata, GetStateMultiple, GetStateMultipleResult, PutState,
-        PutStateMetadata, QueryMetadata, QueryResponse, QueryStateClose, QueryStateNext, StateMetadata,
-        StateMetadataResult, WriteBatchState, WriteRecord, chaincode_message::Type, write_record,
+        PutStateMetadata, QueryMetadata, QueryResponse, QueryStateClose, QueryStateNext, Response,
+        StateMetadata, StateMetadataResult, WriteBatchState, WriteRecord, chaincode_message::Type,
+        write_record,
     },
     queryresult::KeyModification,
 };
@@ -75,8 +77,16 @@ pub(super) async fn answer(
         Type::PutStateMetadata => request.put_metadata(decode(message)?),
         Type::WriteBatchState => request.write_batch(decode(message)?),
         Type::GetStateByRange => request.range(decode(message)?),
-        Type::GetQueryResult => decode::<GetQueryResult>(message)
-            .and_then(|_| Err("ExecuteQuery not supported for leveldb".to_owned())),
+        Type::GetQueryResult => decode::<GetQueryResult>(message).and_then(|query| {
+            // Private data has no pages, whatever is asked.
+            let paginated = !query.metadata.is_empty() && query.collection.is_empty();
+            let method = if paginated {
+                "ExecuteQueryWithMetadata"
+            } else {
+                "ExecuteQuery"
+            };
+            Err(format!("{method} not supported for leveldb"))
+        }),
         Type::GetHistoryForKey => request.history(&decode(message)?),
         Type::QueryStateNext => {
             let QueryStateNext { id } = decode(message)?;
@@ -104,7 +114,10 @@ async fn invoke(stream: &ChaincodeStream, spec: ChaincodeSpec, context: &Transac
     let (name, channel) = name.split_once('/').unwrap_or((&name, ""));
     let name = name.split_once(':').map_or(name, |(name, _)| name);
     if !channel.is_empty() && channel != stream.settings.channel {
-        return Err(format!("failed to find ledger for channel: {channel}"));
+        return Err(format!("Failed to get policy manager for channel [{channel}]"));
+    }
+    if name == QSCC {
+        return Ok(refused_by_qscc(&context.namespace).encode_to_vec());
     }
     let invoker = stream.invoker.upgrade().ok_or("the peer is stopping")?;
     let called = context.for_chaincode(name);
@@ -112,6 +125,22 @@ async fn invoke(stream: &ChaincodeStream, spec: ChaincodeSpec, context: &Transac
     answer
         .map(|message| message.encode_to_vec())
         .map_err(|error| format!("execute failed: {error}"))
+}
+
+/// What the system chaincode says to other chaincodes.
+fn refused_by_qscc(caller: &str) -> ChaincodeMessage {
+    let response = Response {
+        status: 500,
+        message: format!(
+            "Rejecting invoke of QSCC from another chaincode because of potential for deadlocks, original invocation for '{caller}'"
+        ),
+        payload: Vec::new(),
+    };
+    ChaincodeMessage {
+        r#type: Type::Completed.into(),
+        payload: response.encode_to_vec(),
+        ..ChaincodeMessage::default()
+    }
 }
 
 struct Request<'a> {

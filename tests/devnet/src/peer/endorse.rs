@@ -198,6 +198,7 @@ impl Peer {
         let tx_id = context.tx_id.clone();
         let simulator = context.simulator.clone();
         let ran = self.run(context, input).await;
+        let ran = ran.map_err(|error| format!("failed to execute transaction {tx_id}: {error}"));
         // Whatever comes of it, the lock is let go.
         let ended = simulator.take();
         let message = ran?;
@@ -242,11 +243,9 @@ impl Peer {
         context: TransactionContext,
         input: ChaincodeInput,
     ) -> Result<ChaincodeMessage, String> {
-        let tx_id = context.tx_id.clone();
-        let fail = |error: &dyn std::fmt::Display| format!("failed to execute transaction {tx_id}: {error}");
         let definition = {
             let mut guard = context.simulator.lock();
-            let simulator = guard.as_mut().ok_or_else(|| fail(&"no ledger context"))?;
+            let simulator = guard.as_mut().ok_or("no ledger context")?;
             // Every endorsement reads the definition that it relies on, so an upgrade invalidates it.
             simulator.get_state(LIFECYCLE, &sequence_key(&context.namespace));
             simulator.definition(&context.namespace).cloned()
@@ -254,24 +253,24 @@ impl Peer {
         let name = &context.namespace;
         let channel = &self.channel;
         let definition = definition.ok_or_else(|| {
-            fail(&format!(
+            format!(
                 "invalid invocation: [channel {channel}] failed to get chaincode container info for {name}: chaincode {name} not found"
-            ))
+            )
         })?;
         if !self.has_chaincode(name) {
-            return Err(fail(&format!(
+            return Err(format!(
                 "invalid invocation: [channel {channel}] failed to get chaincode container info for {name}: chaincode definition for '{name}' exists, but chaincode is not installed"
-            )));
+            ));
         }
         let stream = self
             .runtime(&definition)
             .launch()
             .await
-            .map_err(|error| fail(&error))?;
+            .map_err(|error| error.to_string())?;
         stream
             .execute(context, &input)
             .await
-            .map_err(|error| fail(&error))
+            .map_err(|error| error.to_string())
     }
 
     fn sign(

@@ -4,7 +4,7 @@ mod commit;
 mod endorse;
 mod interest;
 mod private_data;
-mod qscc;
+pub(crate) mod qscc;
 
 use crate::{
     chaincode::{ChaincodeRuntime, Invoker, Settings},

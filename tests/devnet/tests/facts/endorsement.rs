@@ -298,7 +298,7 @@ async fn a_call_from_chaincode_to_chaincode_writes_both_namespaces_under_both_po
         vec![get("key")],
     )];
     let error = world.evaluate("Org1MSP", &elsewhere).await.unwrap_err();
-    assert_says(&error, "failed to find ledger for channel: elsewhere");
+    assert_says(&error, "Failed to get policy manager for channel [elsewhere]");
     let nobody = [Step::Invoke("nobody".into(), vec![get("key")])];
     let error = world.evaluate("Org1MSP", &nobody).await.unwrap_err();
     assert_says(&error, "chaincode nobody not found");

@@ -3,7 +3,7 @@
 mod cheats;
 mod copied;
 mod honest;
-pub(super) mod market;
+mod market;
 mod masks;
 mod mutations;
 mod run;

@@ -1,0 +1,210 @@
+//! The script on the embedded network: what its peers endorse is what real peers endorsed, read-write sets, responses and events.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chaincode_shim::{ChaincodeServer, Response, ServerConfig};
+use devnet::Network;
+use devnet::client::{Call, Client, EndorsedTransaction};
+use devnet::config::{ChaincodeDefinition, Connection, NetworkConfig, Profile};
+use fabric_protos::common::{ChannelHeader, Envelope, Header, Payload};
+use fabric_protos::protos::chaincode_message::Type;
+use fabric_protos::protos::{
+    ChaincodeAction, ChaincodeActionPayload, ChaincodeEvent, Proposal, ProposalResponsePayload, Transaction,
+};
+use fabric_protos::rwset::TxReadWriteSet;
+use prost::Message;
+use serde_json::Value;
+use shim_conformance::{RecordedCall, ScriptedCall, ScriptedChaincode, Vector, script};
+use tokio::net::TcpListener;
+
+const BOUND: Duration = Duration::from_secs(60);
+const ORGS: [&str; 2] = ["Org1MSP", "Org2MSP"];
+const CHAINCODES: [&str; 2] = ["conformance", "other"];
+
+/// Methods whose answers belong to one run: keys, certificates and the client's nonce.
+const OWN: [&str; 6] = [
+    "GetCreator",
+    "GetBinding",
+    "GetSignedProposal",
+    "cid.GetID",
+    "cid.GetX509Certificate",
+    "GetArgsSlice",
+];
+
+async fn bounded<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(BOUND, future)
+        .await
+        .expect("the test waits for something that does not come")
+}
+
+async fn server(package_id: &str, msp_id: &str) -> String {
+    let mut config = ServerConfig::new(package_id, "127.0.0.1:0");
+    config.local_mspid = Some(msp_id.to_owned());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = ChaincodeServer::new(config, ScriptedChaincode).unwrap();
+    tokio::spawn(server.serve_with(listener, std::future::pending()));
+    address.to_string()
+}
+
+async fn network(profile: Profile) -> Network {
+    let mut config = NetworkConfig::with_organisations(&ORGS);
+    config.profile = profile;
+    for name in CHAINCODES {
+        let mut definition = ChaincodeDefinition::new(name, "AND('Org1MSP.peer','Org2MSP.peer')");
+        for msp_id in ORGS {
+            let address = server(&definition.package_id(), msp_id).await;
+            definition = definition.connected(msp_id, Connection::plaintext(address));
+        }
+        config.chaincodes.push(definition);
+    }
+    bounded(Network::start(config)).await.unwrap()
+}
+
+/// What a transaction is known by: its id and its client's time.
+type Names = BTreeMap<String, String>;
+
+/// What a peer endorsed, but for what belongs to one run.
+#[derive(Debug, PartialEq)]
+struct Endorsed {
+    /// The encoded read-write set of each of the script's chaincodes.
+    sets: BTreeMap<String, Vec<u8>>,
+    status: i32,
+    message: String,
+    answer: Value,
+    event: Option<(String, Vec<u8>)>,
+}
+
+fn endorsed(payload: &[u8], call: &ScriptedCall, names: &Names) -> Endorsed {
+    let payload = ProposalResponsePayload::decode(payload).unwrap();
+    let action = ChaincodeAction::decode(payload.extension.as_slice()).unwrap();
+    let sets = TxReadWriteSet::decode(action.results.as_slice()).unwrap();
+    let sets = sets
+        .ns_rwset
+        .into_iter()
+        .filter(|set| CHAINCODES.contains(&set.namespace.as_str()));
+    let event = ChaincodeEvent::decode(action.events.as_slice()).unwrap();
+    let Response {
+        status,
+        message,
+        payload,
+    } = action.response.unwrap();
+    let mut text = String::from_utf8(payload).unwrap();
+    for (name, meaning) in names {
+        text = text.replace(name, meaning);
+    }
+    let mut answer: Value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    for (op, answer) in call.ops.iter().zip(answer.as_array_mut().into_iter().flatten()) {
+        if OWN.contains(&op[0].as_str().unwrap()) {
+            *answer = Value::Null;
+        }
+    }
+    Endorsed {
+        sets: sets
+            .map(|set| (set.namespace.clone(), set.encode_to_vec()))
+            .collect(),
+        status,
+        message,
+        answer,
+        event: (!event.event_name.is_empty()).then_some((event.event_name, event.payload)),
+    }
+}
+
+fn remember(names: &mut Names, call: &str, header: &[u8]) {
+    let header = Header::decode(header).unwrap();
+    let channel = ChannelHeader::decode(header.channel_header.as_slice()).unwrap();
+    let time = channel.timestamp.unwrap();
+    names.insert(channel.tx_id, format!("id of {call}"));
+    names.insert(
+        format!("{}.{:09}", time.seconds, time.nanos),
+        format!("time of {call}"),
+    );
+}
+
+/// Names of the recorded call's transaction.
+fn remember_recorded(names: &mut Names, recorded: &RecordedCall) {
+    let transaction = recorded.frames[0].read().unwrap();
+    assert_eq!(transaction.r#type(), Type::Transaction);
+    let proposal = Proposal::decode(transaction.proposal.unwrap().proposal_bytes.as_slice()).unwrap();
+    remember(names, &recorded.name, &proposal.header);
+}
+
+/// Header and endorsed payload of an endorsed transaction.
+fn parts(envelope: &Envelope) -> (Vec<u8>, Vec<u8>) {
+    let payload = Payload::decode(envelope.payload.as_slice()).unwrap();
+    let transaction = Transaction::decode(payload.data.as_slice()).unwrap();
+    let action = ChaincodeActionPayload::decode(transaction.actions[0].payload.as_slice()).unwrap();
+    let header = payload.header.unwrap().encode_to_vec();
+    (header, action.action.unwrap().proposal_response_payload)
+}
+
+async fn commit(client: &Client, transaction: &EndorsedTransaction) -> u64 {
+    bounded(client.submit(transaction)).await.unwrap();
+    let status = bounded(client.commit_status(&transaction.tx_id)).await.unwrap();
+    assert_eq!(status.code.as_str_name(), "VALID");
+    status.block
+}
+
+/// Transactions that write nothing, until the next block is this one: versions are block numbers, and they are in the read-write sets.
+async fn fill_up_to(client: &Client, block: u64) {
+    loop {
+        let nothing = Call::new("conformance", "Run").arg("[]");
+        let transaction = bounded(client.endorse(&nothing)).await.unwrap();
+        if commit(client, &transaction).await + 1 == block {
+            return;
+        }
+    }
+}
+
+async fn compare(profile: Profile, vector: &str) {
+    let vector: Vector = serde_json::from_str(vector).unwrap();
+    let network = network(profile).await;
+    let client = bounded(network.client("Org1MSP", "User1")).await.unwrap();
+    let first = vector.calls.iter().find_map(|call| call.block).unwrap();
+    fill_up_to(&client, first).await;
+
+    let (mut theirs, mut ours) = (Names::new(), Names::new());
+    for (call, recorded) in script().unwrap().iter().zip(&vector.calls) {
+        assert_eq!(call.name, recorded.name);
+        remember_recorded(&mut theirs, recorded);
+        let own = call.call("conformance", "mychannel").organisations(&["Org1MSP"]);
+        let transaction = bounded(client.endorse(&own)).await;
+        if recorded.status >= 400 {
+            let error = format!("{:?}", transaction.err().unwrap());
+            let expected = format!("{}, {}", recorded.status, recorded.message);
+            assert!(error.contains(&expected), "{}: {error}", call.name);
+            continue;
+        }
+        let (header, payload) = parts(&transaction.unwrap().envelope);
+        remember(&mut ours, &call.name, &header);
+        let theirs = endorsed(&STANDARD.decode(&recorded.endorsed).unwrap(), call, &theirs);
+        let ours_endorsed = endorsed(&payload, call, &ours);
+        assert!(
+            theirs == ours_endorsed,
+            "{}:\nreal:   {theirs:?}\ndevnet: {ours_endorsed:?}",
+            call.name
+        );
+        if let Some(block) = recorded.block {
+            let transaction = bounded(client.endorse(&call.call("conformance", "mychannel")))
+                .await
+                .unwrap();
+            remember(&mut ours, &call.name, &parts(&transaction.envelope).0);
+            assert_eq!(commit(&client, &transaction).await, block, "{}", call.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_devnet_endorses_what_v2_5_peers_endorsed() {
+    compare(Profile::V2_5, include_str!("../vectors/v2.5.16.json")).await;
+}
+
+#[tokio::test]
+async fn the_devnet_endorses_what_v3_peers_endorsed() {
+    compare(Profile::V3, include_str!("../vectors/v3.1.5.json")).await;
+}
