@@ -22,7 +22,7 @@ use crate::encoding::Encoder;
 use crate::{DemandSchedule, MAX_STEPS, Salt, generators};
 
 /// The domain tag of the blinding (RFC 9380, section 3.1), apart from that of the generators.
-const BLINDING_DOMAIN: &[u8] = b"IPO-CLEARING-V01-CS02-order-blinding-XMD:SHA-256";
+const BLINDING_DOMAIN: &[u8] = b"IPO-CLEARING-V02-CS02-order-blinding-XMD:SHA-256";
 
 /// Where an order stands. It enters the blinding, so that a salt that is used twice does not relate two commitments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

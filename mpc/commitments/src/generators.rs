@@ -14,7 +14,7 @@ use sha2::Sha256;
 use crate::{Level, MAX_LEVELS};
 
 /// The domain tag of the generators: application, protocol version, suite (RFC 9380, section 3.1).
-const DOMAIN: &[u8] = b"IPO-CLEARING-V01-CS01-with-P256_XMD:SHA-256_SSWU_RO_";
+const DOMAIN: &[u8] = b"IPO-CLEARING-V02-CS01-with-P256_XMD:SHA-256_SSWU_RO_";
 
 /// Level generators are made this many at a time, when a listing first needs them: all of them take a tenth of a
 /// second or so, and most listings have far fewer levels.

@@ -46,7 +46,7 @@ pub use session::{Participant, Session, SessionId, SessionTerms};
 /// As it enters the session's id, it also stands for what the organisations compute in a session: a change of a
 /// circuit, of the schedule of probes or of the order of openings must raise it, or sidecars of different builds would
 /// start a computation that they cannot end together.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// A count of lots. A listing sells, and an order wants, fewer than 2^32; a book's demand stays below 2^49.
 pub type Lots = u64;

@@ -84,7 +84,7 @@ struct BadVector {
 }
 
 fn vectors() -> Vectors {
-    serde_json::from_str(include_str!("vectors/version_1.json")).unwrap()
+    serde_json::from_str(include_str!("vectors/version_2.json")).unwrap()
 }
 
 fn hash(text: &str) -> [u8; 32] {
@@ -98,6 +98,10 @@ fn generators_are_these() {
             "H" => generators::blinding(),
             "T" => generators::value(),
             "X" => generators::value_blinding(),
+            row if row.starts_with("E_") => {
+                let index: usize = row.strip_prefix("E_").unwrap().parse().unwrap();
+                generators::rows()[index - 1]
+            }
             level => generators::level(level.strip_prefix("G_").unwrap().parse().unwrap()).unwrap(),
         };
         assert_eq!(

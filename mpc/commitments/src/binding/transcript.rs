@@ -9,7 +9,7 @@ use p256::{NistP256, Scalar};
 use sha2::{Digest as _, Sha256};
 
 /// The domain tag of the challenges (RFC 9380, section 3.1), apart from those of the generators and the blinding.
-const CHALLENGE_DOMAIN: &[u8] = b"IPO-CLEARING-V01-CS03-binding-challenge-XMD:SHA-256";
+const CHALLENGE_DOMAIN: &[u8] = b"IPO-CLEARING-V02-CS03-binding-challenge-XMD:SHA-256";
 
 /// A running hash of labelled values.
 #[derive(Clone)]
