@@ -1,6 +1,7 @@
 //! The server program: what it says of itself, what it refuses to start with, and that SIGTERM ends it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
 
 const GOOD: [(&str, &str); 4] = [
@@ -74,6 +75,56 @@ fn it_does_not_start_with_a_bad_value_and_names_the_variable() {
         };
         assert!(!status.success() && said.contains(named), "{name}: {said}");
     }
+}
+
+#[test]
+fn flags_come_before_variables() {
+    let mut command = program(&GOOD);
+    command.args(["--sidecar-address", "http://192.0.2.1:7100"]);
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("192.0.2.1"), "{said}");
+    let flags = [
+        ["--chaincode-id", "ipo_1.0:00"],
+        ["--chaincode-address", "127.0.0.1:0"],
+        ["--local-mspid", "USBankMSP"],
+        ["--sidecar-address", "http://127.0.0.1:7100"],
+        ["--max-skew", "1"],
+    ];
+    let mut command = program(&[("CHAINCODE_SERVER_ADDRESS", "nowhere")]);
+    command.args(flags.concat()).arg("--json").stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let said = BufReader::new(running.0.stderr.take().unwrap());
+    let serving = said
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("serving"));
+    let serving: serde_json::Value = serde_json::from_str(&serving.unwrap()).unwrap();
+    assert_eq!(serving["fields"]["mspid"], "USBankMSP");
+}
+
+#[test]
+fn health_and_metrics_are_served_where_they_are_configured() {
+    let mut command = program(&GOOD);
+    command
+        .args(["--operations-address", "127.0.0.1:0", "--json"])
+        .stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let said = BufReader::new(running.0.stderr.take().unwrap());
+    let serving = said
+        .lines()
+        .map_while(Result::ok)
+        .find(|line| line.contains("serving"));
+    let serving: serde_json::Value = serde_json::from_str(&serving.unwrap()).unwrap();
+    let mut stream = TcpStream::connect(serving["fields"]["operations"].as_str().unwrap()).unwrap();
+    stream
+        .write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(
+        text.starts_with("HTTP/1.1 200 OK") && text.contains("\nchaincode_transactions_in_flight 0\n"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -13,8 +13,9 @@
 //! ```
 
 use chaincode_shim::{
-    Contract, ContractError, Contracts, Function, KeyEndorsementPolicy, TransactionContext,
+    Contract, ContractError, Contracts, Flags, Function, KeyEndorsementPolicy, TransactionContext, log_filter,
 };
+use clap::Parser;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -333,9 +334,17 @@ fn contracts() -> Contracts {
     Contracts::new("assets", "1.0").with(assets).with(prices)
 }
 
+/// Keeps a register of assets. Every flag is a variable as well.
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    chaincode: Flags,
+}
+
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_new(log_filter(|name| std::env::var(name).ok()))?;
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    Ok(chaincode_shim::start(contracts()).await?)
+    Ok(arguments.chaincode.start(contracts()).await?)
 }

@@ -30,6 +30,7 @@ mod contract;
 mod error;
 mod identity;
 mod line;
+mod metrics;
 mod policy;
 mod server;
 mod session;
@@ -46,5 +47,7 @@ pub use self::contract::{
 pub use self::error::Error;
 pub use self::identity::{ClientIdentity, NodeRole};
 pub use self::policy::{KeyEndorsementPolicy, RoleType};
-pub use self::server::{ChaincodeServer, ConfigError, ServerConfig, ServerError, TlsConfig};
+#[cfg(feature = "flags")]
+pub use self::server::Flags;
+pub use self::server::{ChaincodeServer, ConfigError, Pem, ServerConfig, ServerError, TlsConfig, log_filter};
 pub use self::stub::{ChaincodeStub, HistoryIterator, Page, RangeAll, StateIterator};

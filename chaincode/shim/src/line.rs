@@ -4,8 +4,9 @@
 //! `core/chaincode/handler.go`), so calls queue here. A call whose future was dropped half-way leaves its reply behind; the next
 //! call waits for that reply and throws it away before it sends. What a peer of Fabric 3.1 or later can do in batches is decided here and nowhere else.
 
-use std::sync::Mutex as SyncMutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex as SyncMutex};
+use std::time::Instant;
 
 use fabric_protos::protos::chaincode_message::Type;
 use fabric_protos::protos::write_record::Type as Write;
@@ -17,6 +18,7 @@ use prost::Message;
 use tokio::sync::{Mutex, mpsc};
 
 use crate::Error;
+use crate::metrics::Metrics;
 
 /// Room that a message's envelope takes beside its payload: type, ids and event name.
 const ENVELOPE: usize = 4 * 1024;
@@ -54,6 +56,7 @@ pub(crate) struct Line {
     batches: Batches,
     batch: SyncMutex<Option<Vec<WriteRecord>>>,
     max_message: usize,
+    metrics: Arc<Metrics>,
 }
 
 struct Replies {
@@ -87,6 +90,7 @@ impl Line {
         outgoing: mpsc::Sender<ChaincodeMessage>,
         batches: Batches,
         max_message: usize,
+        metrics: Arc<Metrics>,
     ) -> (Self, mpsc::Sender<ChaincodeMessage>) {
         let (sender, receiver) = mpsc::channel(1);
         let line = Self {
@@ -101,6 +105,7 @@ impl Line {
             batches,
             batch: SyncMutex::new(None),
             max_message,
+            metrics,
         };
         (line, sender)
     }
@@ -122,12 +127,11 @@ impl Line {
             channel_id: self.channel_id.clone(),
             ..ChaincodeMessage::default()
         };
-        self.outgoing
-            .send(message)
-            .await
-            .map_err(|_| Error::Disconnected)?;
-        replies.outstanding = true;
-        let reply = replies.take().await?;
+        let asked = Instant::now();
+        let reply = self.ask(&mut replies, message).await;
+        let answered = reply.as_ref().is_ok_and(|reply| reply.r#type() == Type::Response);
+        self.metrics.asked(request, asked.elapsed(), answered);
+        let reply = reply?;
         match reply.r#type() {
             Type::Response => Ok(reply.payload),
             Type::Error => Err(Error::Peer {
@@ -136,6 +140,15 @@ impl Line {
             }),
             other => Err(Error::unexpected(request, other)),
         }
+    }
+
+    async fn ask(&self, replies: &mut Replies, message: ChaincodeMessage) -> Result<ChaincodeMessage, Error> {
+        self.outgoing
+            .send(message)
+            .await
+            .map_err(|_| Error::Disconnected)?;
+        replies.outstanding = true;
+        replies.take().await
     }
 
     /// Values of several keys in their order; an empty one is a key that is not there.

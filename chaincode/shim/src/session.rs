@@ -28,6 +28,7 @@ use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::chaincode::refusal;
 use crate::line::{Batches, Line};
+use crate::metrics::{Metrics, Outcome};
 use crate::stub::{Call, ChaincodeStub};
 use crate::{Chaincode, Error};
 
@@ -51,6 +52,9 @@ pub(crate) struct Shared {
     pub(crate) drain_timeout: Duration,
     /// How long functions may go on once their stream has dropped: nothing that they do can be recorded any more.
     pub(crate) aftermath: Duration,
+    /// How long one transaction may take before it is stopped.
+    pub(crate) execute_timeout: Option<Duration>,
+    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when the server is stopping.
     pub(crate) stopping: CancellationToken,
 }
@@ -103,6 +107,8 @@ where
     S: Stream<Item = Result<ChaincodeMessage, E>> + Unpin,
     E: std::fmt::Display,
 {
+    let metrics = Arc::clone(&shared.metrics);
+    let _open = metrics.stream();
     let mut session = Session {
         shared,
         outgoing,
@@ -236,6 +242,7 @@ impl Session {
             self.outgoing.clone(),
             batches,
             max_message,
+            Arc::clone(&self.shared.metrics),
         );
         self.in_flight.insert(name.clone(), replies);
         let span = info_span!("transaction", channel = name.0, txid = name.1);
@@ -296,6 +303,7 @@ fn unexpected(got: Type, expected: Type) -> Ended {
 /// Runs one transaction, and tells the peer how it ended.
 async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
     let init = message.r#type() == Type::Init;
+    let running = shared.metrics.transaction(message.channel_id.clone());
     let mut last = ChaincodeMessage {
         r#type: Type::Completed.into(),
         txid: message.txid,
@@ -308,7 +316,9 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
             warn!(%error, "transaction refused");
             last.r#type = Type::Error.into();
             last.payload = error.to_string().into_bytes();
-            let _ = line.send_last(last).await;
+            if line.send_last(last).await.is_ok() {
+                running.ended(Outcome::Failed);
+            }
             return;
         }
     };
@@ -328,7 +338,7 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
         response = refusal(INTERNAL, error.to_string());
     }
     let event = stub.take_event();
-    let status = response.status;
+    let mut status = response.status;
     if status >= INTERNAL {
         warn!(status, "transaction failed");
     } else {
@@ -349,10 +359,17 @@ async fn transaction(shared: &Shared, line: Line, message: ChaincodeMessage) {
             size,
             limit: shared.max_message,
         };
-        last.payload = refusal(INTERNAL, error.to_string()).encode_to_vec();
+        status = INTERNAL;
+        last.payload = refusal(status, error.to_string()).encode_to_vec();
         last.chaincode_event = None;
     }
-    let _ = line.send_last(last).await;
+    if line.send_last(last).await.is_ok() {
+        running.ended(match status {
+            ..REFUSED => Outcome::Ok,
+            REFUSED..INTERNAL => Outcome::Refused,
+            INTERNAL.. => Outcome::Failed,
+        });
+    }
 }
 
 /// What the contract answers; a panic is its answer too.
@@ -366,10 +383,24 @@ async fn answer(shared: &Shared, stub: ChaincodeStub, init: bool) -> Response {
             chaincode.invoke(stub).await
         }
     };
-    match AssertUnwindSafe(run).catch_unwind().await {
+    let run = AssertUnwindSafe(run).catch_unwind();
+    let ran = match shared.execute_timeout {
+        None => run.await,
+        Some(limit) => match tokio::time::timeout(limit, run).await {
+            Ok(ran) => ran,
+            Err(_) => {
+                let message = format!("the function took longer than {limit:?} and was stopped");
+                return refusal(INTERNAL, message);
+            }
+        },
+    };
+    match ran {
         Ok(response) => response,
-        // Its text may quote anything: it is for the panic hook's standard error alone.
-        Err(_) => refusal(INTERNAL, "the chaincode panicked; see its log"),
+        Err(_) => {
+            shared.metrics.panicked();
+            // Its text may quote anything: it is for the panic hook's standard error alone.
+            refusal(INTERNAL, "the chaincode panicked; see its log")
+        }
     }
 }
 
@@ -442,6 +473,8 @@ mod tests {
             max_message: 1 << 20,
             drain_timeout: Duration::ZERO,
             aftermath: Duration::ZERO,
+            execute_timeout: None,
+            metrics: Arc::new(Metrics::new()),
             stopping: CancellationToken::new(),
         })
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use p256::ProjectivePoint;
+use p256::{AffinePoint, ProjectivePoint};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -116,6 +116,13 @@ impl BookCommitment {
         Self(Commitment::from_point(
             self.to_projective() - other.to_projective(),
         ))
+    }
+
+    /// The point, in affine coordinates.
+    #[must_use]
+    pub fn to_affine(&self) -> AffinePoint {
+        self.0
+            .map_or(AffinePoint::IDENTITY, |commitment| *commitment.as_affine())
     }
 
     /// The point.

@@ -15,6 +15,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 use tracing::info;
 
 pub use self::config::{ClientConfig, ClientTls};
+use crate::metrics::Metrics;
 use crate::server::{
     ADDRESS, AFTERMATH, CHAINCODE_ID, ConfigError, LINGER, LOCAL_MSPID, OUTGOING, ServerError, stop_signals,
 };
@@ -126,6 +127,8 @@ impl ChaincodeClient {
             max_message: config.max_message,
             drain_timeout: config.drain_timeout,
             aftermath: AFTERMATH,
+            execute_timeout: None,
+            metrics: Arc::new(Metrics::new()),
             stopping: stopping.clone(),
         });
         let (sender, receiver) = mpsc::channel(OUTGOING);

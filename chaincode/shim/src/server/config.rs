@@ -1,19 +1,25 @@
 //! Configuration by the names that Fabric's own samples and shims use.
 
-use std::path::{Path, PathBuf};
+use std::env;
+use std::path::PathBuf;
 use std::time::Duration;
-use std::{env, fmt, fs, io};
 
-use x509_parser::prelude::{FromDer, Pem, X509Certificate};
+use super::error::ConfigError;
+use super::tls::{CERTIFICATE as TLS_CERT, CLIENT_CA, KEY as TLS_KEY, Pem, TlsConfig};
 
 pub(crate) const CHAINCODE_ID: &str = "CHAINCODE_ID";
 const CORE_CHAINCODE_ID: &str = "CORE_CHAINCODE_ID_NAME";
 pub(crate) const ADDRESS: &str = "CHAINCODE_SERVER_ADDRESS";
-const TLS_DISABLED: &str = "CHAINCODE_TLS_DISABLED";
-const TLS_KEY: &str = "CHAINCODE_TLS_KEY";
-const TLS_CERT: &str = "CHAINCODE_TLS_CERT";
-const CLIENT_CA: &str = "CHAINCODE_CLIENT_CA_CERT";
+pub(super) const TLS_DISABLED: &str = "CHAINCODE_TLS_DISABLED";
+const CORE_TLS_ENABLED: &str = "CORE_PEER_TLS_ENABLED";
+const CORE_KEY: [&str; 2] = ["CORE_TLS_CLIENT_KEY_FILE", "CORE_TLS_CLIENT_KEY_PATH"];
+const CORE_CERT: [&str; 2] = ["CORE_TLS_CLIENT_CERT_FILE", "CORE_TLS_CLIENT_CERT_PATH"];
+const CORE_CLIENT_CA: &str = "CORE_PEER_TLS_ROOTCERT_FILE";
 pub(crate) const LOCAL_MSPID: &str = "CORE_PEER_LOCALMSPID";
+pub(super) const OPERATIONS: &str = "CHAINCODE_OPERATIONS_ADDRESS";
+pub(super) const KEEPALIVE: &str = "CHAINCODE_KEEPALIVE_INTERVAL";
+pub(super) const DRAIN: &str = "CHAINCODE_DRAIN_TIMEOUT";
+pub(super) const EXECUTE: &str = "CHAINCODE_EXECUTE_TIMEOUT";
 
 /// Largest message that peers send and take: Fabric's own limit.
 pub(crate) const MAX_MESSAGE: usize = 100 * 1024 * 1024;
@@ -21,45 +27,13 @@ pub(crate) const MAX_MESSAGE: usize = 100 * 1024 * 1024;
 /// How long transactions in flight may go on after SIGTERM, by default.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// A variable is not set, or empty.
-    #[error("{name} is not set")]
-    Missing {
-        /// The variable.
-        name: &'static str,
-    },
-    /// A variable's value is not one of those allowed.
-    #[error("{name} is {found:?}; {allowed} is allowed")]
-    Invalid {
-        /// The variable.
-        name: &'static str,
-        /// Its value.
-        found: String,
-        /// What it may be.
-        allowed: &'static str,
-    },
-    /// A file that a variable names cannot be read.
-    #[error("{name}: cannot read {}: {source}", path.display())]
-    File {
-        /// The variable.
-        name: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// PEM that holds no usable certificate or key.
-    #[error("{name}: {reason}")]
-    Pem {
-        /// The variable.
-        name: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-}
+/// A ping every six minutes: gRPC in Go holds against a client what comes more often than every five (`MinTime` of its enforcement
+/// policy, unless configured), and ends the connection with `ENHANCE_YOUR_CALM`. Fabric's peers configure one minute and ping
+/// every minute themselves, which keeps a connection from being idle.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(6 * 60);
+
+/// As Fabric's Go shim.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How a server is reached, and what it is called.
 #[derive(Debug, Clone)]
@@ -73,21 +47,21 @@ pub struct ServerConfig {
     pub tls: Option<TlsConfig>,
     /// MSP id of the organisation whose peers dial.
     pub local_mspid: Option<String>,
+    /// Where health and metrics are served over HTTP, `host:port`; none is nowhere. There is no authentication: keep it among
+    /// operators.
+    pub operations_address: Option<String>,
     /// Largest message in either direction, in bytes: 100 MiB by default, as peers have it.
     pub max_message: usize,
     /// How long transactions in flight may go on once the server is stopping: 10 s by default.
     pub drain_timeout: Duration,
-}
-
-/// Certificates and key in PEM. `Debug` does not show the key.
-#[derive(Clone)]
-pub struct TlsConfig {
-    /// The server's certificate, with its chain.
-    pub certificate: String,
-    /// Its private key.
-    pub key: String,
-    /// Who issues the peers' client certificates; none lets any peer in.
-    pub client_ca: Option<String>,
+    /// How long one transaction may take before it is stopped and answered with an error; none, the default, leaves that to the peer.
+    /// A limit a little over the peer's own (`chaincode.executetimeout`, 30 s) ends functions that hang.
+    pub execute_timeout: Option<Duration>,
+    /// How often a silent peer is pinged over HTTP/2: every 6 minutes by default. Less than 5 minutes may be taken for an attack by gRPC
+    /// implementations that count pings.
+    pub keepalive_interval: Duration,
+    /// How long a ping's answer may take before the connection is given up: 20 s by default.
+    pub keepalive_timeout: Duration,
 }
 
 impl ServerConfig {
@@ -98,8 +72,12 @@ impl ServerConfig {
             address: address.into(),
             tls: None,
             local_mspid: None,
+            operations_address: None,
             max_message: MAX_MESSAGE,
             drain_timeout: DRAIN_TIMEOUT,
+            execute_timeout: None,
+            keepalive_interval: KEEPALIVE_INTERVAL,
+            keepalive_timeout: KEEPALIVE_TIMEOUT,
         }
     }
 
@@ -113,6 +91,14 @@ impl ServerConfig {
     /// | `CHAINCODE_TLS_KEY`, `CHAINCODE_TLS_CERT` | PEM files |
     /// | `CHAINCODE_CLIENT_CA_CERT` | PEM file; set, peers must show a certificate of this CA |
     /// | `CORE_PEER_LOCALMSPID` | MSP id of the peers' organisation |
+    /// | `CHAINCODE_OPERATIONS_ADDRESS` | `host:port` for health and metrics over HTTP; unset, they are off |
+    /// | `CHAINCODE_KEEPALIVE_INTERVAL` | between pings to a silent peer, `6m` if unset |
+    /// | `CHAINCODE_DRAIN_TIMEOUT` | for transactions in flight when the server stops, `10s` if unset |
+    /// | `CHAINCODE_EXECUTE_TIMEOUT` | for one transaction; unset, there is no limit |
+    ///
+    /// Where neither `CHAINCODE_TLS_DISABLED` nor a file of the above is set, the names of Fabric's Go contract library count:
+    /// `CORE_PEER_TLS_ENABLED`, `CORE_TLS_CLIENT_KEY_FILE`, `CORE_TLS_CLIENT_CERT_FILE` (or `.._PATH`, a file in base64), and
+    /// `CORE_PEER_TLS_ROOTCERT_FILE` for the peers' CA. Times are a number with `ms`, `s`, `m` or `h`.
     ///
     /// # Errors
     /// [`ConfigError`] that names the variable.
@@ -126,60 +112,39 @@ impl ServerConfig {
     /// As [`from_env`](Self::from_env).
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let get = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        let require = |name| get(name).ok_or(ConfigError::Missing { name });
         let id = get(CHAINCODE_ID).or_else(|| get(CORE_CHAINCODE_ID));
         let mut config = Self::new(
             id.ok_or(ConfigError::Missing { name: CHAINCODE_ID })?,
-            require(ADDRESS)?,
+            get(ADDRESS).ok_or(ConfigError::Missing { name: ADDRESS })?,
         );
         config.local_mspid = get(LOCAL_MSPID);
-        let disabled = match get(TLS_DISABLED).map(|value| value.to_lowercase()).as_deref() {
-            None => get(TLS_KEY).is_none() && get(TLS_CERT).is_none(),
-            Some("true" | "1") => true,
-            Some("false" | "0") => false,
-            Some(found) => {
-                let (name, allowed) = (TLS_DISABLED, "true or false");
-                return Err(ConfigError::Invalid {
-                    name,
-                    found: found.to_owned(),
-                    allowed,
-                });
-            }
-        };
-        if !disabled {
-            config.tls = Some(TlsConfig {
-                certificate: read_file(TLS_CERT, &require(TLS_CERT)?)?,
-                key: read_file(TLS_KEY, &require(TLS_KEY)?)?,
-                client_ca: get(CLIENT_CA)
-                    .map(|path| read_file(CLIENT_CA, &path))
-                    .transpose()?,
-            });
-        } else if get(CLIENT_CA).is_some() && get(TLS_DISABLED).is_none() {
-            // Somebody wants clients authenticated and would get plaintext.
-            return Err(ConfigError::Missing { name: TLS_KEY });
+        config.operations_address = get(OPERATIONS);
+        let time = |name| get(name).map(|value| duration(name, value)).transpose();
+        if let Some(interval) = time(KEEPALIVE)? {
+            config.keepalive_interval = interval;
         }
+        if let Some(timeout) = time(DRAIN)? {
+            config.drain_timeout = timeout;
+        }
+        config.execute_timeout = time(EXECUTE)?;
+        config.tls = tls(&get)?;
         config.check()?;
         Ok(config)
     }
 
-    /// The address in the form that sockets take.
-    pub(super) fn listen_address(&self) -> String {
-        match self.address.strip_prefix(':') {
-            Some(port) => format!("0.0.0.0:{port}"),
-            None => self.address.clone(),
-        }
-    }
-
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         check_address(ADDRESS, &self.address)?;
+        if let Some(address) = &self.operations_address {
+            check_address(OPERATIONS, address)?;
+        }
         if self.chaincode_id.is_empty() {
             return Err(ConfigError::Missing { name: CHAINCODE_ID });
         }
+        if self.keepalive_interval.is_zero() {
+            return Err(invalid(KEEPALIVE, "0".to_owned(), "a time above 0"));
+        }
         if let Some(tls) = &self.tls {
-            check_certificates(TLS_CERT, &tls.certificate)?;
-            tls.client_ca
-                .as_deref()
-                .map_or(Ok(()), |roots| check_certificates(CLIENT_CA, roots))?;
+            tls.read()?.usable()?;
         }
         Ok(())
     }
@@ -187,52 +152,95 @@ impl ServerConfig {
 
 pub(crate) fn check_address(name: &'static str, address: &str) -> Result<(), ConfigError> {
     let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
-    if let Some(Ok(_)) = port {
-        return Ok(());
-    }
-    Err(ConfigError::Invalid {
-        name,
-        found: address.to_owned(),
-        allowed: "host:port",
-    })
-}
-
-pub(crate) fn read_file(name: &'static str, path: &str) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::File {
-        name,
-        path: Path::new(path).to_owned(),
-        source,
-    })
-}
-
-/// A file without a certificate would be taken for an empty chain, or for a CA that nobody has.
-pub(crate) fn check_certificates(name: &'static str, pem: &str) -> Result<(), ConfigError> {
-    let fail = |reason: String| ConfigError::Pem { name, reason };
-    let mut any = false;
-    for block in Pem::iter_from_buffer(pem.as_bytes()) {
-        let block = block.map_err(|error| fail(error.to_string()))?;
-        if block.label == "CERTIFICATE" {
-            X509Certificate::from_der(&block.contents).map_err(|error| fail(error.to_string()))?;
-            any = true;
-        }
-    }
-    if any {
-        Ok(())
-    } else {
-        Err(fail("there is no CERTIFICATE block".to_owned()))
+    match port {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(invalid(name, address.to_owned(), "host:port")),
     }
 }
 
-impl fmt::Debug for TlsConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig")
-            .field("client_authentication", &self.client_ca.is_some())
-            .finish_non_exhaustive()
+/// An address in the form that sockets take.
+pub(super) fn socket_address(address: &str) -> String {
+    match address.strip_prefix(':') {
+        Some(port) => format!("0.0.0.0:{port}"),
+        None => address.to_owned(),
     }
+}
+
+fn tls(get: &impl Fn(&str) -> Option<String>) -> Result<Option<TlsConfig>, ConfigError> {
+    let file = |name: &'static str| match get(name) {
+        Some(path) => Ok((name, Pem::File(path.into()))),
+        None => Err(ConfigError::Missing { name }),
+    };
+    let disabled = truth(TLS_DISABLED, get(TLS_DISABLED).as_ref())?;
+    if [TLS_DISABLED, TLS_KEY, TLS_CERT, CLIENT_CA]
+        .into_iter()
+        .all(|name| get(name).is_none())
+    {
+        return core_tls(get);
+    }
+    let disabled = disabled.unwrap_or_else(|| get(TLS_KEY).is_none() && get(TLS_CERT).is_none());
+    if disabled {
+        // Without an explicit word, somebody wants clients authenticated and would get plaintext.
+        return match get(TLS_DISABLED) {
+            None => Err(ConfigError::Missing { name: TLS_KEY }),
+            Some(_) => Ok(None),
+        };
+    }
+    let client_ca = get(CLIENT_CA).map(|_| file(CLIENT_CA)).transpose()?;
+    Ok(Some(TlsConfig::named(file(TLS_CERT)?, file(TLS_KEY)?, client_ca)))
+}
+
+/// As Fabric's Go contract library configures a server: always with client authentication.
+fn core_tls(get: &impl Fn(&str) -> Option<String>) -> Result<Option<TlsConfig>, ConfigError> {
+    if truth(CORE_TLS_ENABLED, get(CORE_TLS_ENABLED).as_ref())? != Some(true) {
+        return Ok(None);
+    }
+    let either = |[file, base64]: [&'static str; 2]| match (get(file), get(base64)) {
+        (Some(path), _) => Ok((file, Pem::File(path.into()))),
+        (None, Some(path)) => Ok((base64, Pem::Base64File(path.into()))),
+        (None, None) => Err(ConfigError::Missing { name: file }),
+    };
+    let client_ca = get(CORE_CLIENT_CA).ok_or(ConfigError::Missing { name: CORE_CLIENT_CA })?;
+    let client_ca = (CORE_CLIENT_CA, Pem::File(PathBuf::from(client_ca)));
+    Ok(Some(TlsConfig::named(
+        either(CORE_CERT)?,
+        either(CORE_KEY)?,
+        Some(client_ca),
+    )))
+}
+
+fn truth(name: &'static str, value: Option<&String>) -> Result<Option<bool>, ConfigError> {
+    match value.map(|value| value.to_lowercase()).as_deref() {
+        None => Ok(None),
+        Some("true" | "1") => Ok(Some(true)),
+        Some("false" | "0") => Ok(Some(false)),
+        Some(found) => Err(invalid(name, found.to_owned(), "true or false")),
+    }
+}
+
+fn duration(name: &'static str, value: String) -> Result<Duration, ConfigError> {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &value[digits.len()..] {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60 * 1000),
+        "h" => Some(60 * 60 * 1000),
+        _ => None,
+    };
+    let milliseconds = unit.and_then(|unit| digits.parse::<u64>().ok()?.checked_mul(unit));
+    milliseconds
+        .map(Duration::from_millis)
+        .ok_or_else(|| invalid(name, value, "a whole number with ms, s, m or h, such as 30s,"))
+}
+
+fn invalid(name: &'static str, found: String, allowed: &'static str) -> ConfigError {
+    ConfigError::Invalid { name, found, allowed }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn load(variables: &[(&str, &str)]) -> Result<ServerConfig, ConfigError> {
@@ -270,7 +278,7 @@ mod tests {
         .unwrap();
         assert_eq!(config.chaincode_id, "cc:2");
         assert_eq!(config.local_mspid.as_deref(), Some("Org1MSP"));
-        assert_eq!(config.listen_address(), "0.0.0.0:7052");
+        assert_eq!(socket_address(&config.address), "0.0.0.0:7052");
         assert_eq!(fails(&[]), "CHAINCODE_ID is not set");
         assert_eq!(
             fails(&[(CHAINCODE_ID, ""), (ADDRESS, ":1")]),
@@ -301,15 +309,14 @@ mod tests {
         let pair = [(TLS_KEY, key), (TLS_CERT, cert)];
 
         let tls = with(&pair).unwrap().tls.unwrap();
-        assert!(tls.client_ca.is_none());
+        assert!(!tls.authenticates_clients());
         assert!(!format!("{tls:?}").contains("PRIVATE"));
         assert!(
             with(&[pair[0], pair[1], (CLIENT_CA, cert)])
                 .unwrap()
                 .tls
                 .unwrap()
-                .client_ca
-                .is_some()
+                .authenticates_clients()
         );
         assert!(
             with(&[pair[0], pair[1], (TLS_DISABLED, "TRUE")])
@@ -333,5 +340,108 @@ mod tests {
         assert_eq!(fails(&[pair[0], (TLS_CERT, &empty)]), none);
         let none = "CHAINCODE_CLIENT_CA_CERT: there is no CERTIFICATE block";
         assert_eq!(fails(&[pair[0], pair[1], (CLIENT_CA, key)]), none);
+    }
+
+    #[test]
+    fn the_names_of_fabrics_go_contract_library_count_where_no_others_are_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
+        let (pem_key, pem) = (key.serialize_pem(), certificate.pem());
+        let (key, key64) = (write("key", &pem_key), write("key64", &base64(&pem_key)));
+        let (cert, cert64) = (write("cert", &pem), write("cert64", &base64(&pem)));
+        let on = (CORE_TLS_ENABLED, "true");
+        let ca = (CORE_CLIENT_CA, cert.as_str());
+        for (key, cert) in [
+            ((CORE_KEY[0], &key), (CORE_CERT[0], &cert)),
+            ((CORE_KEY[1], &key64), (CORE_CERT[1], &cert64)),
+        ] {
+            let pair = [(key.0, key.1.as_str()), (cert.0, cert.1.as_str())];
+            let tls = with(&[on, ca, pair[0], pair[1]]).unwrap().tls;
+            assert!(tls.unwrap().authenticates_clients());
+            // The variables of chaincode as a service count first.
+            assert!(
+                with(&[on, ca, pair[0], pair[1], (TLS_DISABLED, "true")])
+                    .unwrap()
+                    .tls
+                    .is_none()
+            );
+            assert!(
+                with(&[(CORE_TLS_ENABLED, "false"), ca, pair[0]])
+                    .unwrap()
+                    .tls
+                    .is_none()
+            );
+            let error = with(&[on, pair[0], pair[1]]).unwrap_err().to_string();
+            assert_eq!(error, "CORE_PEER_TLS_ROOTCERT_FILE is not set");
+            let error = with(&[on, ca, pair[0]]).unwrap_err().to_string();
+            assert_eq!(error, "CORE_TLS_CLIENT_CERT_FILE is not set");
+        }
+        let error = with(&[on, ca, (CORE_KEY[1], &key), (CORE_CERT[0], &cert)])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("CORE_TLS_CLIENT_KEY_PATH: ") && error.contains("is not base64"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_not_the_certificates_own_is_refused() {
+        let key = || rcgen::KeyPair::generate().unwrap();
+        let (own, other) = (key(), key());
+        let certificate = rcgen::CertificateParams::default()
+            .self_signed(&own)
+            .unwrap()
+            .pem();
+        let mut config = ServerConfig::new("cc:1", "127.0.0.1:1");
+        config.tls = Some(TlsConfig::new(certificate.clone(), own.serialize_pem()));
+        config.check().unwrap();
+        config.tls = Some(TlsConfig::new(certificate, other.serialize_pem()));
+        let error = config.check().unwrap_err().to_string();
+        assert!(
+            error.starts_with("CHAINCODE_TLS_KEY: it does not go with CHAINCODE_TLS_CERT"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        let config = with(&[(KEEPALIVE, "90s"), (DRAIN, "1500ms"), (EXECUTE, "1h")]).unwrap();
+        assert_eq!(config.keepalive_interval, Duration::from_secs(90));
+        assert_eq!(config.drain_timeout, Duration::from_millis(1500));
+        assert_eq!(config.execute_timeout, Some(Duration::from_secs(3600)));
+        assert_eq!(with(&[]).unwrap().execute_timeout, None);
+        for wrong in ["90", "s", "-1s", "1 s", "1d", "1.5s", "99999999999999999999h"] {
+            let error = with(&[(DRAIN, wrong)]).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("CHAINCODE_DRAIN_TIMEOUT is {wrong:?}; ")),
+                "{error}"
+            );
+        }
+        assert!(
+            with(&[(KEEPALIVE, "0s")])
+                .unwrap_err()
+                .to_string()
+                .contains("CHAINCODE_KEEPALIVE_INTERVAL")
+        );
+    }
+
+    #[test]
+    fn the_operations_address_is_an_address() {
+        assert_eq!(with(&[]).unwrap().operations_address, None);
+        let config = with(&[(OPERATIONS, ":9443")]).unwrap();
+        assert_eq!(config.operations_address.as_deref(), Some(":9443"));
+        let error = with(&[(OPERATIONS, "9443")]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            r#"CHAINCODE_OPERATIONS_ADDRESS is "9443"; host:port is allowed"#
+        );
     }
 }

@@ -1,6 +1,14 @@
 //! The server that peers dial: chaincode as a service.
 
 mod config;
+mod error;
+#[cfg(feature = "flags")]
+mod flags;
+mod listener;
+mod log_filter;
+mod operations;
+mod reload;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -11,35 +19,39 @@ use fabric_protos::protos::ChaincodeMessage;
 use fabric_protos::protos::chaincode_server::{
     Chaincode as ChaincodeService, ChaincodeServer as ChaincodeGrpc,
 };
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tonic::transport::server::TcpIncoming;
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::server::NamedService;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic::{Request, Status, Streaming};
 use tonic_health::ServingStatus;
 use tracing::{Instrument, info, info_span, warn};
 
+pub use self::config::ServerConfig;
 pub(crate) use self::config::{
-    ADDRESS, CHAINCODE_ID, DRAIN_TIMEOUT, LOCAL_MSPID, MAX_MESSAGE, check_address, check_certificates,
-    read_file,
+    ADDRESS, CHAINCODE_ID, DRAIN_TIMEOUT, LOCAL_MSPID, MAX_MESSAGE, check_address,
 };
-pub use self::config::{ConfigError, ServerConfig, TlsConfig};
+pub use self::error::{ConfigError, ServerError};
+#[cfg(feature = "flags")]
+pub use self::flags::Flags;
+pub use self::log_filter::log_filter;
+use self::reload::Certificates;
+pub use self::tls::{Pem, TlsConfig};
+pub(crate) use self::tls::{check_certificates, read_file};
 use crate::Chaincode;
+use crate::metrics::Metrics;
 use crate::session::{self, Shared};
 
 /// Messages that wait for the wire of one stream. Few, since one may have 100 MiB.
 pub(crate) const OUTGOING: usize = 16;
-
-/// As Fabric's Go shim: a ping a minute, answered within 20 s, TLS within 5 s.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes under way before an acknowledgement, for one stream and for a connection: large values at full speed.
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
@@ -51,34 +63,14 @@ pub(crate) const AFTERMATH: Duration = Duration::from_secs(30);
 /// How long connections may take to close once their chaincode streams have ended.
 pub(crate) const LINGER: Duration = Duration::from_secs(1);
 
-/// What keeps a server from serving.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The configuration is not usable.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The configured address.
-        address: String,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Signals cannot be received.
-    #[error("cannot wait for signals: {0}")]
-    Signals(#[source] io::Error),
-    /// gRPC or TLS failed; a key that does not fit its certificate, for instance.
-    #[error("gRPC server: {0}")]
-    Transport(#[from] tonic::transport::Error),
-}
-
-/// Serves a chaincode to any number of peers of one organisation: `protos.Chaincode/Connect`, and gRPC health
-/// (`grpc.health.v1.Health`, overall and for `protos.Chaincode`).
+/// Serves a chaincode to any number of peers of one organisation: `protos.Chaincode/Connect`, gRPC health
+/// (`grpc.health.v1.Health`, overall and for `protos.Chaincode`), gRPC reflection, and, if an address is configured for them, health and
+/// metrics over HTTP.
 pub struct ChaincodeServer {
     config: ServerConfig,
     chaincode: Arc<dyn Chaincode>,
+    metrics: Arc<Metrics>,
+    operations: Option<TcpListener>,
 }
 
 impl ChaincodeServer {
@@ -94,6 +86,8 @@ impl ChaincodeServer {
         Ok(Self {
             config,
             chaincode: Arc::new(chaincode),
+            metrics: Arc::new(Metrics::new()),
+            operations: None,
         })
     }
 
@@ -105,15 +99,19 @@ impl ChaincodeServer {
         Self::new(ServerConfig::from_env()?, chaincode)
     }
 
+    /// Serves health and metrics on this listener, whatever address is configured for them.
+    #[must_use]
+    pub fn with_operations(mut self, listener: TcpListener) -> Self {
+        self.operations = Some(listener);
+        self
+    }
+
     /// Serves on the configured address until SIGTERM or SIGINT, and then finishes what is in flight.
     ///
     /// # Errors
     /// [`ServerError`].
     pub async fn serve(self) -> Result<(), ServerError> {
-        let address = self.config.listen_address();
-        let listener = TcpListener::bind(&address)
-            .await
-            .map_err(|source| ServerError::Listen { address, source })?;
+        let listener = bind(&self.config.address).await?;
         let shutdown = stop_signals()?;
         self.serve_with(listener, shutdown).await
     }
@@ -122,22 +120,75 @@ impl ChaincodeServer {
     /// configured time, the streams end, and this returns.
     ///
     /// # Errors
-    /// [`ServerError::Transport`].
+    /// [`ServerError`].
     pub async fn serve_with(
-        self,
+        mut self,
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), ServerError> {
-        let Self { config, chaincode } = self;
-        let stopping = CancellationToken::new();
+        let (stopping, over) = (CancellationToken::new(), CancellationToken::new());
+        let _over = over.clone().drop_guard();
+        if let (None, Some(address)) = (&self.operations, &self.config.operations_address) {
+            self.operations = Some(bind(address).await?);
+        }
+        let operations_address = self.operations.as_ref().map(address_of);
+        if let Some(operations) = self.operations.take() {
+            let metrics = Arc::clone(&self.metrics);
+            let until = over.clone().cancelled_owned();
+            tokio::spawn(operations::serve(operations, metrics, stopping.clone(), until));
+        }
+        let certificates = match self.config.tls.clone() {
+            None => None,
+            Some(tls) => Some(Certificates::load(tls, Arc::clone(&self.metrics))?),
+        };
+        info!(
+            chaincode = self.config.chaincode_id,
+            address = address_of(&listener),
+            tls = certificates.is_some(),
+            client_authentication = self
+                .config
+                .tls
+                .as_ref()
+                .is_some_and(TlsConfig::authenticates_clients),
+            mspid = self.config.local_mspid.as_deref().unwrap_or_default(),
+            operations = operations_address.unwrap_or_default(),
+            "serving"
+        );
+        match certificates {
+            None => {
+                let incoming = listener::plaintext(listener, stopping.clone());
+                self.serve_connections(incoming, stopping, shutdown).await
+            }
+            Some(certificates) => {
+                tokio::spawn(Arc::clone(&certificates).watch(over));
+                let metrics = Arc::clone(&self.metrics);
+                let incoming = listener::tls(listener, certificates, metrics, stopping.clone());
+                self.serve_connections(incoming, stopping, shutdown).await
+            }
+        }
+    }
+
+    /// Cancels `stopping` once `shutdown` comes.
+    async fn serve_connections<C>(
+        self,
+        incoming: impl Stream<Item = io::Result<C>> + Send,
+        stopping: CancellationToken,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError>
+    where
+        C: AsyncRead + AsyncWrite + Connected<ConnectInfo: Clone + Send + Sync> + Unpin + Send + 'static,
+    {
+        let config = self.config;
         let streams = TaskTracker::new();
         let shared = Arc::new(Shared {
-            chaincode,
+            chaincode: self.chaincode,
             chaincode_id: config.chaincode_id.clone(),
             local_mspid: config.local_mspid.clone(),
             max_message: config.max_message,
             drain_timeout: config.drain_timeout,
             aftermath: AFTERMATH,
+            execute_timeout: config.execute_timeout,
+            metrics: self.metrics,
             stopping: stopping.clone(),
         });
         let service = ChaincodeGrpc::new(Service {
@@ -148,27 +199,20 @@ impl ChaincodeServer {
         .max_encoding_message_size(config.max_message);
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_serving::<ChaincodeGrpc<Service>>().await;
+        // Some clients ask by the earlier version of reflection, which differs in its name alone.
+        let broken = |error: tonic_reflection::server::Error| ServerError::Reflection(error.to_string());
+        let reflection_alpha = reflection().build_v1alpha().map_err(broken)?;
+        let reflection = reflection().build_v1().map_err(broken)?;
 
-        let mut server = Server::builder()
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        let serving = Server::builder()
+            .http2_keepalive_interval(Some(config.keepalive_interval))
+            .http2_keepalive_timeout(Some(config.keepalive_timeout))
             .initial_stream_window_size(STREAM_WINDOW)
-            .initial_connection_window_size(CONNECTION_WINDOW);
-        if let Some(tls) = &config.tls {
-            server = server.tls_config(tls_config(tls))?;
-        }
-        info!(
-            chaincode = config.chaincode_id,
-            address = %listener.local_addr().map_or_else(|_| config.address.clone(), |found| found.to_string()),
-            tls = config.tls.is_some(),
-            client_authentication = config.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()),
-            mspid = config.local_mspid.as_deref().unwrap_or_default(),
-            "serving"
-        );
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = server
+            .initial_connection_window_size(CONNECTION_WINDOW)
             .add_service(service)
             .add_service(health_service)
+            .add_service(reflection)
+            .add_service(reflection_alpha)
             .serve_with_incoming_shutdown(incoming, stopping.clone().cancelled_owned());
         let drained = async {
             shutdown.await;
@@ -202,15 +246,26 @@ pub(crate) fn stop_signals() -> Result<impl Future<Output = ()> + Send, ServerEr
     })
 }
 
-fn tls_config(tls: &TlsConfig) -> ServerTlsConfig {
-    let identity = Identity::from_pem(&tls.certificate, &tls.key);
-    let config = ServerTlsConfig::new()
-        .identity(identity)
-        .timeout(HANDSHAKE_TIMEOUT);
-    match &tls.client_ca {
-        Some(roots) => config.client_ca_root(Certificate::from_pem(roots)),
-        None => config,
-    }
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(fabric_protos::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .with_service_name(<ChaincodeGrpc<Service> as NamedService>::NAME)
+        .with_service_name("grpc.health.v1.Health")
+}
+
+async fn bind(address: &str) -> Result<TcpListener, ServerError> {
+    let address = config::socket_address(address);
+    TcpListener::bind(&address)
+        .await
+        .map_err(|source| ServerError::Listen { address, source })
+}
+
+fn address_of(listener: &TcpListener) -> String {
+    listener
+        .local_addr()
+        .map(|address| address.to_string())
+        .unwrap_or_default()
 }
 
 struct Service {

@@ -68,10 +68,10 @@ impl Authority {
 
 impl Leaf {
     pub(crate) fn server(self, client_ca: Option<String>) -> TlsConfig {
-        TlsConfig {
-            certificate: self.certificate,
-            key: self.key,
-            client_ca,
+        let tls = TlsConfig::new(self.certificate, self.key);
+        match client_ca {
+            Some(authority) => tls.with_client_ca(authority),
+            None => tls,
         }
     }
 }

@@ -57,7 +57,10 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(config: ServerConfig, chaincode: impl Chaincode) -> Self {
-        let server = ChaincodeServer::new(config, chaincode).unwrap();
+        Self::serve(ChaincodeServer::new(config, chaincode).unwrap()).await
+    }
+
+    pub(crate) async fn serve(server: ChaincodeServer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -20,7 +20,7 @@ async fn serve(leaf: Leaf, client_ca: Option<String>) -> Running {
     Running::start(config, script(|_| async { success(b"served".to_vec()) })).await
 }
 
-fn endpoint(server: &Running, root: &Authority, client: Option<Leaf>) -> Endpoint {
+pub(crate) fn endpoint(server: &Running, root: &Authority, client: Option<Leaf>) -> Endpoint {
     let mut tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(root.pem()))
         .domain_name("localhost");
@@ -33,7 +33,7 @@ fn endpoint(server: &Running, root: &Authority, client: Option<Leaf>) -> Endpoin
         .unwrap()
 }
 
-async fn serves(channel: Channel) {
+pub(crate) async fn serves(channel: Channel) {
     let mut peer = Peer::connect(channel).await;
     peer.register(&[]).await;
     peer.invoke("tx", &[]).await;
@@ -42,7 +42,7 @@ async fn serves(channel: Channel) {
 
 /// Whether the server has nothing to do with this client. With TLS 1.3 a client learns that its certificate was refused
 /// only when it uses the connection.
-async fn is_refused(endpoint: Endpoint) -> bool {
+pub(crate) async fn is_refused(endpoint: Endpoint) -> bool {
     match bounded(endpoint.connect()).await {
         Ok(channel) => Peer::try_connect(channel).await.is_err(),
         Err(_) => true,

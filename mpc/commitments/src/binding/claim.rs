@@ -4,10 +4,11 @@
 //! verification", 1998, the small exponents test): with weights of 128 bits that no prover can know, a wrong one passes one
 //! time in 2^128. The fixed generators are common to all parties, so that each is multiplied once.
 
-use p256::elliptic_curve::ops::LinearCombination;
 use p256::{AffinePoint, ProjectivePoint, Scalar};
 use rand_core::CryptoRng;
 
+use super::public_sum::public_sum;
+use super::secret::normalized;
 use super::{BindingError, MAX_WIDTH};
 use crate::generators;
 
@@ -24,7 +25,7 @@ pub(super) struct Sum {
     pub(super) value_blinding: Scalar,
     /// Of `E_1, E_2, ...`
     pub(super) rows: Vec<Scalar>,
-    pub(super) points: Vec<(ProjectivePoint, Scalar)>,
+    pub(super) points: Vec<(AffinePoint, Scalar)>,
 }
 
 impl Sum {
@@ -40,7 +41,7 @@ impl Sum {
     }
 
     pub(super) fn point(&mut self, point: &AffinePoint, scalar: Scalar) {
-        self.points.push((ProjectivePoint::from(*point), scalar));
+        self.points.push((*point, scalar));
     }
 
     /// Adds `weight` times another sum.
@@ -60,15 +61,18 @@ impl Sum {
 
     /// Whether the sum is the identity. Takes time that depends on it: everything here is public.
     fn vanishes(&self) -> bool {
+        let (generators, scalars): (Vec<_>, Vec<Scalar>) = generators::levels(self.levels.len())
+            .zip(self.levels.iter().copied())
+            .chain(generators::rows().iter().copied().zip(self.rows.iter().copied()))
+            .chain([
+                (generators::blinding(), self.blinding),
+                (generators::value(), self.value),
+                (generators::value_blinding(), self.value_blinding),
+            ])
+            .unzip();
         let mut terms = self.points.clone();
-        terms.extend(generators::levels(self.levels.len()).zip(self.levels.iter().copied()));
-        terms.extend(generators::rows().iter().copied().zip(self.rows.iter().copied()));
-        terms.extend([
-            (generators::blinding(), self.blinding),
-            (generators::value(), self.value),
-            (generators::value_blinding(), self.value_blinding),
-        ]);
-        ProjectivePoint::lincomb_vartime(terms.as_slice()) == ProjectivePoint::IDENTITY
+        terms.extend(normalized(&generators).into_iter().zip(scalars));
+        public_sum(&terms) == ProjectivePoint::IDENTITY
     }
 }
 

@@ -4,6 +4,7 @@ use p256::Scalar;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::fixed_base::SCALAR_BITS;
 use super::prover::{CommittedRound, Prover};
 use crate::Level;
 
@@ -27,6 +28,6 @@ impl Prover {
                 if *mask < 0 { -size } else { size }
             })
             .collect();
-        self.commit(probes, &bits, Zeroizing::new(masks), rng)
+        self.commit(probes, &bits, Zeroizing::new(masks), [SCALAR_BITS; 2], rng)
     }
 }

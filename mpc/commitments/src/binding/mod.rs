@@ -30,9 +30,11 @@ mod claim;
 #[cfg(any(test, feature = "deviations"))]
 mod deviation;
 mod error;
+mod fixed_base;
 mod peer;
 mod prepared;
 mod prover;
+mod public_sum;
 mod round;
 mod secret;
 mod statement;

@@ -104,7 +104,7 @@ impl Peer {
         book_tie.point(&tie_announcement, Scalar::ONE);
         book_tie
             .points
-            .push((statement.book(party)?.commitment.to_projective(), challenge));
+            .push((statement.book(party)?.commitment.to_affine(), challenge));
 
         // A'' + c sum_k rho^k P_k = (sum_j f_j sum_(k <= j) rho^k) T + f' X.
         let (level_weights, curve_weights) = tie_weights(&tie_challenge, levels);

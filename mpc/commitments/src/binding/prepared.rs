@@ -7,8 +7,9 @@ use p256::{AffinePoint, Scalar};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
+use super::fixed_base::{SCALAR_BITS, value_point};
 use super::prover::Prover;
-use super::secret::{self, Nonces, Secrets, normalized, random, randoms, value_point};
+use super::secret::{self, Nonces, Secrets, normalized, random, randoms};
 use super::tie::{powers, tie_weights};
 use super::wire::{POINT, SCALAR, Writer};
 use super::{Statement, UseError};
@@ -171,7 +172,7 @@ impl Prepared {
         let level_nonce = Zeroizing::new(random(rng));
         let value: Scalar = inner(&curve_weights, &self.tie.values);
         let start = message.len();
-        message.points(&normalized(&[value_point(&value, &level_nonce)]));
+        message.points(&normalized(&[value_point(&value, SCALAR_BITS, &level_nonce)]));
         transcript.bytes("level announcement", message.since(start));
 
         let challenge = transcript.challenge("response");
@@ -242,7 +243,7 @@ fn commit_levels<R: CryptoRng + ?Sized>(demand: &DemandCurve, rng: &mut R) -> (S
         .as_slice()
         .iter()
         .zip(blindings.iter())
-        .map(|(lots, blinding)| value_point(&Scalar::from(*lots), blinding))
+        .map(|(lots, blinding)| value_point(&Scalar::from(*lots), 64, blinding))
         .collect();
     (blindings, normalized(&points))
 }

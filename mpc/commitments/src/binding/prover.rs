@@ -7,13 +7,17 @@ use p256::Scalar;
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::fixed_base::{SCALAR_BITS, value_point};
 use super::prepared::{Expected, Spare};
 use super::round::{Round, Sent, answer_length, commitments_length};
-use super::secret::{Row, Secrets, normalized, random, value_point};
+use super::secret::{Row, Secrets, normalized, random};
 use super::tie::powers;
 use super::wire::{MASKED_SUM, SCALAR, Writer};
 use super::{Statement, Subsets, Toss, UseError};
 use crate::{DemandCurve, Level};
+
+/// Bits of a mask: a masked sum tells less than 2^-100 of the bits in it.
+const MASK_BITS: usize = 128;
 
 /// A party that has proven its book. Erased when dropped; `Debug` prints nothing.
 pub struct Prover {
@@ -89,15 +93,17 @@ impl Prover {
             rng.fill_bytes(&mut *bytes);
             Scalar::from(u128::from_le_bytes(*bytes))
         }));
-        Ok(self.commit(probes, &bits, masks, rng))
+        Ok(self.commit(probes, &bits, masks, [1, MASK_BITS], rng))
     }
 
-    /// Commits to anything. The inputs are the lowest bits of the values.
+    /// Commits to anything within the public bounds of the bits and of the masks, in bits. The inputs are the lowest
+    /// bits of the values.
     pub(super) fn commit<R: CryptoRng + ?Sized>(
         mut self,
         probes: &[Level],
         bits: &[Scalar],
         masks: Secrets,
+        [bit_bound, mask_bound]: [usize; 2],
         rng: &mut R,
     ) -> CommittedRound {
         let (width, repetitions) = (self.statement.width(), self.statement.repetitions());
@@ -111,11 +117,11 @@ impl Prover {
             .chunks_exact(width)
             .map(|bits| {
                 let nonces = self.spare.bits(width, rng);
-                Row::new(Zeroizing::new(bits.to_vec()), nonces, rng)
+                Row::new(Zeroizing::new(bits.to_vec()), bit_bound, nonces, rng)
             })
             .collect();
         let nonces = self.spare.masks(repetitions, rng);
-        let masks = Row::new(masks, nonces, rng);
+        let masks = Row::new(masks, mask_bound, nonces, rng);
 
         let all = || rows.iter().chain([&masks]);
         let points: Vec<_> = all()
@@ -249,9 +255,9 @@ impl CommittedRound {
             self.rows.iter().map(|row| row.nonces.values.as_slice()),
         );
         message.points(&normalized(&[
-            value_point(&linear, &nonces.bits_linear),
-            value_point(&constant, &nonces.bits_constant),
-            value_point(&levels, &nonces.levels),
+            value_point(&linear, SCALAR_BITS, &nonces.bits_linear),
+            value_point(&constant, SCALAR_BITS, &nonces.bits_constant),
+            value_point(&levels, SCALAR_BITS, &nonces.levels),
         ]));
         let mut all = Zeroizing::new(Vec::with_capacity(subsets.bits()));
         all.extend(self.rows.iter().flat_map(|row| row.nonces.values.iter().copied()));

@@ -1,12 +1,11 @@
-//! What a prover keeps: nonces, masks and bits, and their multiples of the generators, taken in constant time.
+//! What a prover keeps: nonces, masks and bits, with the points that commit to them.
 
-use p256::elliptic_curve::ops::LinearCombination;
 use p256::elliptic_curve::{CurveGroup, Field};
 use p256::{AffinePoint, ProjectivePoint, Scalar};
 use rand_core::CryptoRng;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use crate::generators;
+use super::fixed_base::{SCALAR_BITS, curve_point, row_point};
 
 pub(super) type Secrets = Zeroizing<Vec<Scalar>>;
 
@@ -19,47 +18,6 @@ pub(super) fn randoms<R: CryptoRng + ?Sized>(count: usize, rng: &mut R) -> Secre
     let mut scalars = Zeroizing::new(Vec::with_capacity(count));
     scalars.extend((0..count).map(|_| random(rng)));
     scalars
-}
-
-/// `value T + blinding X`.
-pub(super) fn value_point(value: &Scalar, blinding: &Scalar) -> ProjectivePoint {
-    let terms = Zeroizing::new([
-        (generators::value(), *value),
-        (generators::value_blinding(), *blinding),
-    ]);
-    ProjectivePoint::lincomb(&*terms)
-}
-
-/// `sum_k values_k G_k + blinding H`.
-pub(super) fn curve_point(values: &[Scalar], blinding: &Scalar) -> ProjectivePoint {
-    combine(
-        generators::levels(values.len()).chain([generators::blinding()]),
-        values,
-        blinding,
-    )
-}
-
-/// `sum_t values_t E_t + blinding X`.
-pub(super) fn row_point(values: &[Scalar], blinding: &Scalar) -> ProjectivePoint {
-    combine(
-        generators::rows()
-            .iter()
-            .copied()
-            .take(values.len())
-            .chain([generators::value_blinding()]),
-        values,
-        blinding,
-    )
-}
-
-fn combine(
-    generators: impl Iterator<Item = ProjectivePoint>,
-    values: &[Scalar],
-    blinding: &Scalar,
-) -> ProjectivePoint {
-    let mut terms = Zeroizing::new(Vec::with_capacity(values.len() + 1));
-    terms.extend(generators.zip(values.iter().chain([blinding]).copied()));
-    ProjectivePoint::lincomb(terms.as_slice())
 }
 
 pub(super) fn normalized(points: &[ProjectivePoint]) -> Vec<AffinePoint> {
@@ -81,7 +39,7 @@ impl Nonces {
     pub(super) fn row<R: CryptoRng + ?Sized>(length: usize, rng: &mut R) -> Self {
         let (mut values, blinding) = (randoms(length, rng), random(rng));
         Self {
-            announcement: row_point(&values, &blinding),
+            announcement: row_point(&values, SCALAR_BITS, &blinding),
             values: std::mem::take(&mut *values),
             blinding,
         }
@@ -108,10 +66,16 @@ pub(super) struct Row {
 }
 
 impl Row {
-    pub(super) fn new<R: CryptoRng + ?Sized>(mut values: Secrets, nonces: Nonces, rng: &mut R) -> Self {
+    /// Commits to values of at most `bits` bits.
+    pub(super) fn new<R: CryptoRng + ?Sized>(
+        mut values: Secrets,
+        bits: usize,
+        nonces: Nonces,
+        rng: &mut R,
+    ) -> Self {
         let blinding = random(rng);
         Self {
-            point: row_point(&values, &blinding),
+            point: row_point(&values, bits, &blinding),
             values: std::mem::take(&mut *values),
             blinding,
             nonces,

@@ -98,11 +98,10 @@ fn with_tls(world: &World, client_authentication: bool) -> (ChaincodeProcess, Co
     let server = organisation.issue_tls("chaincode.org1.example.com", &[]).unwrap();
     let client = organisation.issue_tls("peer0.org1.example.com", &[]).unwrap();
     let authority = organisation.tls_ca_certificate_pem().to_owned();
-    let tls = TlsConfig {
-        certificate: server.certificate_pem,
-        key: server.key_pem,
-        client_ca: client_authentication.then(|| authority.clone()),
-    };
+    let mut tls = TlsConfig::new(server.certificate_pem, server.key_pem);
+    if client_authentication {
+        tls = tls.with_client_ca(authority.clone());
+    }
     let process = ChaincodeProcess::start(&package_id(world), "Org1MSP", &world.gates, Some(tls));
     let connection = Connection {
         dial_timeout: Some(Duration::from_secs(1)),

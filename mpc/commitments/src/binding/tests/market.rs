@@ -14,7 +14,7 @@ use crate::{
 
 pub(super) const ATTEMPT: [u8; 32] = [7; 32];
 
-pub(super) fn rng(seed: u64) -> ChaCha20Rng {
+pub(in crate::binding) fn rng(seed: u64) -> ChaCha20Rng {
     ChaCha20Rng::seed_from_u64(seed)
 }
 

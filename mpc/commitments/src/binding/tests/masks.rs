@@ -16,7 +16,7 @@ fn with_masks(market: &Market, party: usize, masks: Vec<Scalar>) -> Received {
     let bits: Vec<_> = (0..market.statement.width())
         .map(|bit| Scalar::from(demand >> bit & 1))
         .collect();
-    let committed = prover.commit(&[1], &bits, Zeroizing::new(masks), &mut rng(4));
+    let committed = prover.commit(&[1], &bits, Zeroizing::new(masks), [1, 256], &mut rng(4));
     received.rounds.push(finish_round(committed, &[1], toss(4)).1);
     received
 }

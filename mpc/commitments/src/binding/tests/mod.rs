@@ -3,7 +3,7 @@
 mod cheats;
 mod copied;
 mod honest;
-mod market;
+pub(super) mod market;
 mod masks;
 mod mutations;
 mod run;
