@@ -76,15 +76,16 @@ impl Coins {
         self.id = id;
     }
 
-    /// Tosses the next coin; for a spent purse it commits to a new one first.
+    /// Tosses the next coin at `step`; for a spent purse it commits to a new one first.
     pub(crate) async fn toss<T: Transport>(
         &mut self,
         links: &mut Links<T>,
+        step: Step,
         rng: &mut Generator,
     ) -> Result<Coin, Error> {
         self.prepare(links, rng).await?;
-        let openings = links.broadcast(Step::COIN_OPENING, self.opening()).await?;
-        self.open(links, Step::COIN_OPENING, &openings)
+        let openings = links.broadcast(step, self.opening()).await?;
+        self.open(links, step, &openings)
     }
 
     /// Sees to it that there is a coin to open.
@@ -162,7 +163,8 @@ impl Coins {
         }
         links
             .echo(Step::COIN_ECHO, Step::COIN_COMMITMENT, &self.commitments)
-            .await
+            .await?;
+        Ok(())
     }
 }
 

@@ -2,26 +2,49 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     num::NonZero,
     panic::resume_unwind,
     sync::{Mutex, PoisonError},
     thread,
 };
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::{Error, PartyId};
 
-/// Runs `work` on a thread of its own.
-pub(crate) async fn compute<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
-    match spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => resume_unwind(panic),
-            // The runtime shuts down, and this future with it.
-            Err(_) => std::future::pending().await,
-        },
+/// Heavy computation that runs on a thread of its own from the start, beside whatever its caller does meanwhile.
+#[must_use]
+pub struct Work<R>(JoinHandle<R>);
+
+impl<R: Send + 'static> Work<R> {
+    /// Starts `work`. Dropping what is returned does not stop it.
+    pub fn start(work: impl FnOnce() -> R + Send + 'static) -> Self {
+        Self(spawn_blocking(work))
     }
+
+    /// Waits for its result. Its panic becomes the caller's.
+    pub async fn done(self) -> R {
+        match self.0.await {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime shuts down, and this future with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+}
+
+impl<R> fmt::Debug for Work<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Work(..)")
+    }
+}
+
+/// Runs `work` on a thread of its own and waits for it.
+pub(crate) async fn compute<R: Send + 'static>(work: impl FnOnce() -> R + Send + 'static) -> R {
+    Work::start(work).done().await
 }
 
 /// Runs `work` for each peer with its item, on as many threads as there are cores; results in the items' order.

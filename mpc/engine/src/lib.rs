@@ -15,7 +15,7 @@
 //! Setup::preprocess authenticated bits, leaky triples, bucketing; needs no input       13 rounds a batch
 //! Preprocessed      bound to nothing yet; serves one attempt whole
 //!   ::start         all name the session and the attempt; its id is drawn               1 round
-//! Online            input (2 rounds), and (1), open (1): the trait Gates
+//! Online            input (2 rounds), and (1), open (1), publish (2), coin (1), answer (1): the trait Gates
 //! ```
 //!
 //! # Where things are
@@ -28,7 +28,7 @@
 //! | `coins` | public coins: commit, compare, open |
 //! | [`ot`] | correlated oblivious transfers: MACs and keys of two parties |
 //! | `preprocessing` | bits, the check of Delta, leaky triples, buckets; what is left in store |
-//! | `opening`, `online` | openings with MACs, computing |
+//! | `session`, `opening`, `input`, `online` | the attempt's id, openings with MACs, inputs, computing |
 //! | [`circuit`] | integers of bits over any [`Gates`], and the evaluator in the clear |
 //! | [`block`], [`gf128`], [`hash`], [`prg`], [`transpose`] | primitives |
 //!
@@ -50,6 +50,7 @@ mod gates;
 mod generator;
 pub mod gf128;
 pub mod hash;
+mod input;
 pub mod interceptor;
 mod links;
 mod online;
@@ -57,6 +58,7 @@ mod opening;
 pub mod ot;
 mod preprocessing;
 pub mod prg;
+mod session;
 mod setup;
 mod shares;
 mod step;
@@ -64,8 +66,9 @@ pub mod transport;
 pub mod transpose;
 
 pub use bit::SecretBit;
+pub use compute::Work;
 pub use error::{Error, PartyId};
-pub use gates::Gates;
+pub use gates::{Gates, Given, Masked};
 pub use links::Stats;
 pub use online::Online;
 pub use preprocessing::Demand;

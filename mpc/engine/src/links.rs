@@ -132,19 +132,30 @@ impl<T: Transport> Links<T> {
         Ok(received)
     }
 
-    /// Compares what everybody received in a broadcast at `of`. A difference is the sender's fault, or the
-    /// fault of the party that reports it: both are suspected.
+    /// Compares what everybody received in a broadcast at `of`, and returns a digest of it. A difference is the sender's
+    /// fault, or the fault of the party that reports it: both are suspected.
     ///
     /// Of two parties neither can send different messages to several others, so there is nothing to compare.
-    pub(crate) async fn echo(&mut self, step: Step, of: Step, received: &[Vec<u8>]) -> Result<(), Error> {
-        if self.parties() == 2 {
-            return Ok(());
-        }
+    pub(crate) async fn echo(
+        &mut self,
+        step: Step,
+        of: Step,
+        received: &[Vec<u8>],
+    ) -> Result<[u8; 32], Error> {
         let digests: Vec<[u8; 32]> = received
             .iter()
             .enumerate()
             .map(|(sender, message)| self.digest(of, sender, message))
             .collect();
+        let transcript = Sha256::new()
+            .chain_update([frame::VERSION])
+            .chain_update(b"mpc-engine transcript")
+            .chain_update(digests.concat())
+            .finalize()
+            .into();
+        if self.parties() == 2 {
+            return Ok(transcript);
+        }
         let views = self.broadcast(step, digests.concat()).await?;
         let mut suspects = Vec::new();
         for peer in self.peers() {
@@ -161,7 +172,7 @@ impl<T: Transport> Links<T> {
         suspects.sort_unstable();
         suspects.dedup();
         if suspects.is_empty() {
-            Ok(())
+            Ok(transcript)
         } else {
             Err(Error::CheckFailed {
                 check: step.name(),

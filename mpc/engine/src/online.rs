@@ -3,21 +3,20 @@
 //! Conjunctions are Beaver's: for a triple `z = x y`, the parties open `d = a ^ x` and `e = b ^ y`, and
 //! `a b = z ^ e x ^ d y ^ d e`. All openings of one call share one round.
 
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, Gates, PartyId,
+    Error, Gates, Given, Masked, PartyId,
     bit::SecretBit,
     block::Block,
     coins::Coins,
-    frame::VERSION,
     generator::Generator,
-    links::{Links, Stats, check_length},
-    opening::open,
+    input::{self, Received},
+    links::{Links, Stats},
+    opening::{open, open_with},
     preprocessing::{Masks, Triples},
-    shares::{Shares, pack, unpack},
+    session::agree,
+    shares::Shares,
     step::Step,
     transport::Transport,
 };
@@ -40,7 +39,15 @@ pub struct Online<T> {
     /// What is needed for every operation, secret or not; copied out for those that cannot fail.
     me: PartyId,
     delta: Zeroizing<Block>,
-    material: Option<(Triples, Masks)>,
+    parts: Option<Parts>,
+}
+
+/// What an attempt uses up.
+struct Parts {
+    triples: Triples,
+    masks: Masks,
+    coins: Coins,
+    rng: Generator,
 }
 
 impl<T> std::fmt::Debug for Online<T> {
@@ -69,16 +76,24 @@ impl<T: Transport> Online<T> {
         let me = links.me();
         let Material {
             delta,
+            mut coins,
+            rng,
             triples,
             masks,
             ..
         } = material;
+        coins.enter(attempt);
         Ok(Self {
             links,
             attempt,
             me,
             delta,
-            material: Some((triples, masks)),
+            parts: Some(Parts {
+                triples,
+                masks,
+                coins,
+                rng,
+            }),
         })
     }
 
@@ -97,13 +112,13 @@ impl<T: Transport> Online<T> {
     /// How many triples are left.
     #[must_use]
     pub fn triples_left(&self) -> usize {
-        self.material.as_ref().map_or(0, |(triples, _)| triples.left())
+        self.parts.as_ref().map_or(0, |parts| parts.triples.left())
     }
 
     /// How many bits party `party` can still put in.
     #[must_use]
     pub fn inputs_left(&self, party: PartyId) -> usize {
-        self.material.as_ref().map_or(0, |(_, masks)| masks.left(party))
+        self.parts.as_ref().map_or(0, |parts| parts.masks.left(party))
     }
 
     /// Ends the attempt: erases what is left and gives the transport back.
@@ -121,7 +136,7 @@ impl<T: Transport> Online<T> {
     }
 
     async fn end(&mut self) {
-        if self.material.take().is_some() {
+        if self.parts.take().is_some() {
             *self.delta = Block::ZERO;
             self.links.abort().await;
         }
@@ -136,8 +151,8 @@ impl<T: Transport> Online<T> {
         result
     }
 
-    fn material(&mut self) -> Result<&mut (Triples, Masks), Error> {
-        self.material.as_mut().ok_or(Error::Ended)
+    fn parts(&mut self) -> Result<&mut Parts, Error> {
+        self.parts.as_mut().ok_or(Error::Ended)
     }
 
     fn peers(&self) -> usize {
@@ -154,50 +169,41 @@ impl<T: Transport> Online<T> {
         }
     }
 
-    async fn try_input(&mut self, mine: &[bool], counts: &[usize]) -> Result<Vec<Vec<SecretBit>>, Error> {
-        let (parties, me) = (self.links.parties(), self.me);
-        if counts.len() != parties {
-            let found = format!("of length {}", counts.len());
-            return Err(Error::Parameter {
-                parameter: "counts",
-                found,
-                allowed: "one count a party",
-            });
-        }
-        if counts[me] != mine.len() {
-            let found = format!("of length {}, announced are {}", mine.len(), counts[me]);
-            return Err(Error::Parameter {
-                parameter: "mine",
-                found,
-                allowed: "as many bits as announced",
-            });
-        }
-        let masks = self.material()?.1.take(me, counts)?;
-        // Public, as the masks are uniform.
-        let masked: Vec<bool> = mine
-            .iter()
-            .zip(masks.values.iter())
-            .map(|(bit, mask)| bit ^ mask)
-            .collect();
-        let received = self.links.broadcast(Step::INPUT, pack(&masked)).await?;
-        let mut differences = Vec::with_capacity(parties);
-        for (party, message) in received.iter().enumerate() {
-            differences.push(unpack(party, Step::INPUT, message, counts[party])?);
-        }
-        self.links.echo(Step::INPUT_ECHO, Step::INPUT, &received).await?;
+    async fn try_input(
+        &mut self,
+        masked: Masked<SecretBit>,
+        payload: &[u8],
+    ) -> Result<Given<SecretBit>, Error> {
+        let Parts { coins, rng, .. } = self.parts.as_mut().ok_or(Error::Ended)?;
+        // Coins that judge what is given here are committed to before it.
+        coins.prepare(&mut self.links, rng).await?;
+        let Masked {
+            bits: mine,
+            masks: mut bits,
+        } = masked;
+        let counts: Vec<usize> = bits.iter().map(Vec::len).collect();
+        let Received {
+            masked,
+            payloads,
+            transcript,
+        } = input::exchange(&mut self.links, &mine, &counts, payload).await?;
         // The input is its mask plus the public difference.
-        let mut inputs = masks.shares;
-        for (bit, difference) in inputs.iter_mut().flatten().zip(differences.iter().flatten()) {
+        for (bit, difference) in bits.iter_mut().flatten().zip(masked.iter().flatten()) {
             self.add_constant(bit, *difference);
         }
-        Ok(inputs)
+        Ok(Given {
+            bits,
+            masked,
+            payloads,
+            transcript,
+        })
     }
 
     async fn try_and(&mut self, pairs: &[(SecretBit, SecretBit)]) -> Result<Vec<SecretBit>, Error> {
         if pairs.is_empty() {
             return Ok(Vec::new());
         }
-        let triples = self.material()?.0.take(pairs.len())?;
+        let triples = self.parts()?.triples.take(pairs.len())?;
         let mut differences = Shares::with_capacity(self.links.parties(), self.me, 2 * pairs.len());
         let places: Vec<PartyId> = self.links.peers().collect();
         let factors = pairs
@@ -236,11 +242,8 @@ impl<T: Transport> Online<T> {
         Ok(products.collect())
     }
 
-    async fn try_open(&mut self, bits: &[SecretBit]) -> Result<Vec<bool>, Error> {
-        self.material()?;
-        if bits.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// What opens these bits.
+    fn shares_of(&self, bits: &[SecretBit]) -> Shares {
         let mut shares = Shares::with_capacity(self.links.parties(), self.me, bits.len());
         let places: Vec<PartyId> = self.links.peers().collect();
         for bit in bits {
@@ -250,7 +253,43 @@ impl<T: Transport> Online<T> {
                 shares.keys[*peer].push(tag.key);
             }
         }
+        shares
+    }
+
+    async fn try_open(&mut self, bits: &[SecretBit]) -> Result<Vec<bool>, Error> {
+        self.parts()?;
+        if bits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let shares = self.shares_of(bits);
         open(&mut self.links, Step::OPEN, &self.attempt, *self.delta, &shares).await
+    }
+
+    async fn try_answer(
+        &mut self,
+        bits: &[SecretBit],
+        payload: &[u8],
+    ) -> Result<(Vec<bool>, Vec<Vec<u8>>), Error> {
+        self.parts()?;
+        let shares = self.shares_of(bits);
+        let (attempt, delta) = (self.attempt, *self.delta);
+        open_with(&mut self.links, Step::ANSWER, &attempt, delta, &shares, payload).await
+    }
+
+    async fn try_publish(&mut self, payload: Vec<u8>) -> Result<Vec<Vec<u8>>, Error> {
+        let Parts { coins, rng, .. } = self.parts.as_mut().ok_or(Error::Ended)?;
+        coins.prepare(&mut self.links, rng).await?;
+        let received = self.links.broadcast(Step::PUBLISH, payload).await?;
+        self.links
+            .echo(Step::PUBLISH_ECHO, Step::PUBLISH, &received)
+            .await?;
+        Ok(received)
+    }
+
+    async fn try_coin(&mut self) -> Result<[u8; 32], Error> {
+        let Parts { coins, rng, .. } = self.parts.as_mut().ok_or(Error::Ended)?;
+        let coin = coins.toss(&mut self.links, Step::PUBLIC_COIN, rng).await?;
+        Ok(coin.0)
     }
 }
 
@@ -283,8 +322,25 @@ impl<T: Transport> Gates for Online<T> {
         complement
     }
 
-    async fn input(&mut self, mine: &[bool], counts: &[usize]) -> Result<Vec<Vec<SecretBit>>, Error> {
-        let result = self.try_input(mine, counts).await;
+    fn sum<'a>(&self, bits: impl Iterator<Item = &'a SecretBit>) -> SecretBit {
+        let mut sum = SecretBit::zero(self.peers());
+        for bit in bits {
+            sum.add(bit);
+        }
+        sum
+    }
+
+    fn mask(&mut self, mine: &[bool], counts: &[usize]) -> Result<Masked<SecretBit>, Error> {
+        let place = (self.links.parties(), self.me);
+        input::mask(&mut self.parts()?.masks, place, mine, counts)
+    }
+
+    async fn input_masked(
+        &mut self,
+        masked: Masked<SecretBit>,
+        payload: Vec<u8>,
+    ) -> Result<Given<SecretBit>, Error> {
+        let result = self.try_input(masked, &payload).await;
         self.ended(result).await
     }
 
@@ -297,50 +353,23 @@ impl<T: Transport> Gates for Online<T> {
         let result = self.try_open(bits).await;
         self.ended(result).await
     }
-}
 
-/// Compares the session and the attempt's counter, and draws the attempt's id from everybody's nonces.
-async fn agree<T: Transport>(
-    links: &mut Links<T>,
-    material: &mut Material,
-    session: &[u8; 32],
-    counter: u32,
-) -> Result<[u8; 32], Error> {
-    material.coins.prepare(links, &mut material.rng).await?;
-    let named = digest(
-        b"mpc-engine session",
-        &[&material.id, session, &counter.to_be_bytes()],
-    );
-    let mut message = named.to_vec();
-    message.extend(material.coins.opening());
-    let received = links.broadcast(Step::SESSION, message).await?;
-    let mut openings = Vec::with_capacity(received.len());
-    let mut suspects = Vec::new();
-    for (party, message) in received.iter().enumerate() {
-        check_length(party, Step::SESSION, message, 64)?;
-        let (theirs, opening) = message.split_at(named.len());
-        if !bool::from(theirs.ct_eq(&named)) {
-            suspects.push(party);
-        }
-        openings.push(opening.to_vec());
+    async fn answer(
+        &mut self,
+        bits: &[SecretBit],
+        payload: Vec<u8>,
+    ) -> Result<(Vec<bool>, Vec<Vec<u8>>), Error> {
+        let result = self.try_answer(bits, &payload).await;
+        self.ended(result).await
     }
-    if !suspects.is_empty() {
-        return Err(Error::CheckFailed {
-            check: Step::SESSION.name(),
-            suspects,
-        });
-    }
-    let coin = material.coins.open(links, Step::SESSION, &openings)?;
-    Ok(digest(b"mpc-engine attempt", &[&named, &coin.0]))
-}
 
-fn digest(label: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update([VERSION]);
-    hash.update(label);
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
+    async fn publish(&mut self, payload: Vec<u8>) -> Result<Vec<Vec<u8>>, Error> {
+        let result = self.try_publish(payload).await;
+        self.ended(result).await
     }
-    hash.finalize().into()
+
+    async fn coin(&mut self) -> Result<[u8; 32], Error> {
+        let result = self.try_coin().await;
+        self.ended(result).await
+    }
 }

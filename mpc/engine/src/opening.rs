@@ -37,6 +37,21 @@ pub(crate) async fn open<T: Transport>(
     Ok(std::mem::take(&mut *opened))
 }
 
+/// As [`open`], and tells everybody `payload`; returns everybody's, the own one included.
+pub(crate) async fn open_with<T: Transport>(
+    links: &mut Links<T>,
+    step: Step,
+    id: &[u8; 32],
+    delta: Block,
+    shares: &Shares,
+    payload: &[u8],
+) -> Result<(Vec<bool>, Vec<Vec<u8>>), Error> {
+    let all = vec![0..shares.len(); links.parties()];
+    let (mut opened, mut payloads) = exchange(links, step, id, delta, shares, &all, payload).await?;
+    payloads[links.me()] = payload.to_vec();
+    Ok((std::mem::take(&mut *opened), payloads))
+}
+
 /// Opens to each party `i` its part `parts[i]` of `shares`; returns this party's, verified as in [`open`].
 pub(crate) async fn open_to<T: Transport>(
     links: &mut Links<T>,
@@ -46,6 +61,23 @@ pub(crate) async fn open_to<T: Transport>(
     shares: &Shares,
     parts: &[Range<usize>],
 ) -> Result<Zeroizing<Vec<bool>>, Error> {
+    let (opened, payloads) = exchange(links, step, id, delta, shares, parts, &[]).await?;
+    for (peer, payload) in payloads.iter().enumerate() {
+        check_length(peer, step, payload, 0)?;
+    }
+    Ok(opened)
+}
+
+/// One round: openings, each followed by `payload`. Returns what was opened to this party, and the peers' payloads.
+async fn exchange<T: Transport>(
+    links: &mut Links<T>,
+    step: Step,
+    id: &[u8; 32],
+    delta: Block,
+    shares: &Shares,
+    parts: &[Range<usize>],
+    payload: &[u8],
+) -> Result<(Zeroizing<Vec<bool>>, Vec<Vec<u8>>), Error> {
     let me = links.me();
     let context = Context {
         id,
@@ -59,14 +91,20 @@ pub(crate) async fn open_to<T: Transport>(
         let hash = context.hash(me, peer, &packed, shares.macs[peer][part].iter().copied());
         outgoing[peer] = packed;
         outgoing[peer].extend_from_slice(&hash);
+        outgoing[peer].extend_from_slice(payload);
     }
     let incoming = links.exchange(step, &outgoing).await?;
     let mine = parts[me].clone();
     let mut opened = Zeroizing::new(shares.bits[mine.clone()].to_vec());
+    let mut payloads = vec![Vec::new(); links.parties()];
+    let length = packed_len(mine.len()) + HASH_BYTES;
     for peer in links.peers() {
         let message = &incoming[peer];
-        check_length(peer, step, message, packed_len(mine.len()) + HASH_BYTES)?;
-        let (packed, hash) = message.split_at(packed_len(mine.len()));
+        let Some((opening, payload)) = message.split_at_checked(length) else {
+            check_length(peer, step, message, length)?;
+            continue;
+        };
+        let (packed, hash) = opening.split_at(packed_len(mine.len()));
         let bits = unpack(peer, step, packed, mine.len())?;
         let keys = &shares.keys[peer][mine.clone()];
         let macs = keys.iter().zip(&bits).map(|(key, bit)| *key ^ delta.times(*bit));
@@ -79,8 +117,9 @@ pub(crate) async fn open_to<T: Transport>(
         for (value, bit) in opened.iter_mut().zip(bits) {
             *value ^= bit;
         }
+        payloads[peer] = payload.to_vec();
     }
-    Ok(opened)
+    Ok((opened, payloads))
 }
 
 struct Context<'a> {

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{
     Error, PartyId,
     block::Block,
-    coins::Coins,
+    coins::{Coin, Coins},
     compute::{for_each_peer, part_messages},
     frame::VERSION,
     generator::Generator,
@@ -130,6 +130,13 @@ impl<T: Transport> State<T> {
         Ok(())
     }
 
+    /// The next public coin.
+    pub(crate) async fn toss(&mut self) -> Result<Coin, Error> {
+        self.coins
+            .toss(&mut self.links, Step::COIN_OPENING, &mut self.rng)
+            .await
+    }
+
     /// The own Delta as `peer` knows it; an honest party has but one.
     pub(crate) fn delta_towards(&self, peer: PartyId) -> Block {
         self.pairs
@@ -154,7 +161,7 @@ async fn draw_id<T: Transport>(
     rng: &mut Generator,
 ) -> Result<([u8; 32], Coins), Error> {
     let mut coins = Coins::commit(links, *purpose, rng).await?;
-    let nonces = coins.toss(links, rng).await?;
+    let nonces = coins.toss(links, Step::COIN_OPENING, rng).await?;
     let id: [u8; 32] = Sha256::new()
         .chain_update([VERSION])
         .chain_update(b"mpc-engine preprocessing")

@@ -48,10 +48,18 @@ impl Step {
     pub const INPUT_MASK: Self = Self("input/mask");
     /// The session that the attempt is for, with the nonce of the attempt's id.
     pub const SESSION: Self = Self("session");
-    /// Masked inputs.
+    /// Public messages of the protocol above.
+    pub const PUBLISH: Self = Self("publish");
+    /// The echo of those messages.
+    pub const PUBLISH_ECHO: Self = Self("publish/echo");
+    /// Masked inputs, and the public messages that came with them.
     pub const INPUT: Self = Self("input");
-    /// The echo of the masked inputs.
+    /// The echo of the masked inputs and of what came with them.
     pub const INPUT_ECHO: Self = Self("input/echo");
+    /// Nonces of a coin for the protocol above.
+    pub const PUBLIC_COIN: Self = Self("public-coin");
+    /// Openings that the protocol above asked for, with a public message that is not echoed.
+    pub const ANSWER: Self = Self("answer");
     /// Openings of one layer of conjunctions.
     pub const AND: Self = Self("and");
     /// Openings that the protocol above asked for.
@@ -60,7 +68,7 @@ impl Step {
     pub(crate) const ABORT: Self = Self("abort");
 
     /// All steps at which messages are exchanged.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::COIN_COMMITMENT,
         Self::COIN_ECHO,
         Self::COIN_OPENING,
@@ -82,8 +90,12 @@ impl Step {
         Self::TRIPLE_BUCKETS,
         Self::INPUT_MASK,
         Self::SESSION,
+        Self::PUBLISH,
+        Self::PUBLISH_ECHO,
         Self::INPUT,
         Self::INPUT_ECHO,
+        Self::PUBLIC_COIN,
+        Self::ANSWER,
         Self::AND,
         Self::OPEN,
     ];

@@ -75,7 +75,7 @@ impl Place {
 /// Steps of which one bit is flipped towards one peer, and what that peer says. Where party 0 is suspected too, the
 /// protocol cannot tell who of the two lied.
 #[rustfmt::skip]
-const FLIPS: [(Step, usize, Place, &str, &[PartyId]); 31] = [
+const FLIPS: [(Step, usize, Place, &str, &[PartyId]); 37] = [
     // Commitments and nonces of coins.
     (Step::COIN_COMMITMENT, 0, Place::First, "coin/echo", &[0, 1]),
     (Step::COIN_ECHO, 0, Place::First, "coin/echo", &[0, 1]),
@@ -112,6 +112,13 @@ const FLIPS: [(Step, usize, Place, &str, &[PartyId]); 31] = [
     (Step::SESSION, 0, Place::First, "session", &[1]),
     (Step::SESSION, 0, Place::Before(1), "coin/opening", &[1]),
     (Step::INPUT_ECHO, 0, Place::First, "input/echo", &[0, 1]),
+    // Payloads: echoed by themselves and with inputs. Coins, and openings with payloads.
+    (Step::PUBLISH, 0, Place::First, "publish/echo", &[0, 1]),
+    (Step::PUBLISH_ECHO, 0, Place::First, "publish/echo", &[0, 1]),
+    (Step::PUBLISH_ECHO, 0, Place::Before(40), "publish/echo", &[1]),
+    (Step::INPUT, 0, Place::Before(1), "input/echo", &[0, 1]),
+    (Step::PUBLIC_COIN, 0, Place::First, "coin/opening", &[1]),
+    (Step::ANSWER, 0, Place::First, "answer", &[1]),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,6 +141,7 @@ async fn an_equivocation_makes_both_sides_suspects() {
         (Step::COIN_COMMITMENT, "coin/echo"),
         (Step::DELTA_COMMITMENT, "delta/echo"),
         (Step::TRIPLE_COMMITMENT, "triple/echo"),
+        (Step::PUBLISH, "publish/echo"),
         (Step::INPUT, "input/echo"),
     ] {
         let outcomes = alter_one(step, 0, |message| Place::First.flip(message)).await;
@@ -287,7 +295,7 @@ async fn giving_up_is_told_to_the_others() {
 /// Bits after the last one would give a message two meanings.
 #[tokio::test(flavor = "multi_thread")]
 async fn padding_must_be_zero() {
-    for step in [Step::INPUT, Step::AND, Step::OPEN] {
+    for step in [Step::INPUT, Step::ANSWER, Step::AND, Step::OPEN] {
         let outcomes = alter_one(step, 0, move |message| message[0] |= 0x80).await;
         let error = caught(&circuit(3), &outcomes, step.name());
         let malformed =

@@ -196,6 +196,51 @@ async fn many_inputs_are_masked_in_batches_of_their_own() {
     }
 }
 
+/// Payloads, transcripts and coins are the same for all parties, masked bits are known before they are sent, and nothing of it
+/// is that of another round or attempt. More coins are tossed than are committed to at once.
+#[tokio::test]
+async fn what_is_public_is_the_same_for_all_and_new_every_time() {
+    const ROUNDS: usize = 40;
+    let mut seen = std::collections::BTreeSet::new();
+    for parties in [2, 3] {
+        for _ in 0..2 {
+            let counts = vec![ROUNDS; parties];
+            let running = online(parties, &inputs(&counts))
+                .await
+                .into_iter()
+                .map(|mut online| {
+                    tokio::spawn(async move {
+                        let me = online.me();
+                        let mut public = vec![*online.attempt()];
+                        for round in 0..ROUNDS {
+                            let value = |party: usize| (party + round).is_multiple_of(3);
+                            let masked = online.mask(&[value(me)], &vec![1; parties]).unwrap();
+                            let sent = masked.bits().to_vec();
+                            let given = online.input_masked(masked, vec![me as u8; round]).await.unwrap();
+                            assert_eq!(given.masked[me], sent);
+                            for (party, payload) in given.payloads.iter().enumerate() {
+                                assert_eq!(*payload, vec![party as u8; round]);
+                            }
+                            public.extend([given.transcript, online.coin().await.unwrap()]);
+                            let (opened, answers) = online
+                                .answer(&given.bits.concat(), vec![me as u8; 2 * round])
+                                .await
+                                .unwrap();
+                            assert_eq!(opened, (0..parties).map(value).collect::<Vec<_>>());
+                            for (party, answer) in answers.iter().enumerate() {
+                                assert_eq!(*answer, vec![party as u8; 2 * round]);
+                            }
+                        }
+                        public
+                    })
+                });
+            let public: Vec<_> = join_all(running).await.into_iter().map(Result::unwrap).collect();
+            assert!(public.iter().all(|other| *other == public[0]));
+            assert!(public[0].iter().all(|value| seen.insert(*value)));
+        }
+    }
+}
+
 #[tokio::test]
 async fn wrong_arguments_are_refused() {
     let setups = set_up(MemoryTransport::network(2), |_| [1; 32]).await;
@@ -300,6 +345,10 @@ async fn an_error_ends_the_attempt() {
         Error::Ended
     );
     assert_eq!(online.input(&[], &[0, 0]).await.unwrap_err(), Error::Ended);
+    assert_eq!(online.mask(&[], &[0, 0]).unwrap_err(), Error::Ended);
+    assert_eq!(online.publish(Vec::new()).await, Err(Error::Ended));
+    assert_eq!(online.coin().await, Err(Error::Ended));
+    assert_eq!(online.answer(&bits, Vec::new()).await, Err(Error::Ended));
 }
 
 /// What a party holds shows nothing of itself when it is printed.

@@ -1,7 +1,7 @@
 //! The protocol on the plaintext evaluator: outcomes, costs, openings and violations.
 
 use futures_util::future::join_all;
-use mpc_engine::{Error, circuit::Plain};
+use mpc_engine::{Error, Given, Masked, circuit::Plain};
 use proptest::prelude::*;
 
 use super::*;
@@ -363,13 +363,17 @@ impl Gates for Flipping {
         self.inner.not(bit)
     }
 
-    async fn input(&mut self, mine: &[bool], counts: &[usize]) -> Result<Vec<Vec<bool>>, Error> {
+    fn mask(&mut self, mine: &[bool], counts: &[usize]) -> Result<Masked<bool>, Error> {
         let mut mine = mine.to_vec();
         for bit in &mut mine {
             *bit ^= self.seen == self.from;
             self.seen += 1;
         }
-        self.inner.input(&mine, counts).await
+        self.inner.mask(&mine, counts)
+    }
+
+    async fn input_masked(&mut self, masked: Masked<bool>, payload: Vec<u8>) -> Result<Given<bool>, Error> {
+        self.inner.input_masked(masked, payload).await
     }
 
     async fn and(&mut self, pairs: &[(bool, bool)]) -> Result<Vec<bool>, Error> {
@@ -378,6 +382,18 @@ impl Gates for Flipping {
 
     async fn open(&mut self, bits: &[bool]) -> Result<Vec<bool>, Error> {
         self.inner.open(bits).await
+    }
+
+    async fn answer(&mut self, bits: &[bool], payload: Vec<u8>) -> Result<(Vec<bool>, Vec<Vec<u8>>), Error> {
+        self.inner.answer(bits, payload).await
+    }
+
+    async fn publish(&mut self, payload: Vec<u8>) -> Result<Vec<Vec<u8>>, Error> {
+        self.inner.publish(payload).await
+    }
+
+    async fn coin(&mut self) -> Result<[u8; 32], Error> {
+        self.inner.coin().await
     }
 }
 

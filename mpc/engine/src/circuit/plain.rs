@@ -3,20 +3,25 @@
 //! A protocol that runs on [`Plain`] computes what it computes on the engine, and [`Plain`] counts what the engine
 //! will need. It protects nothing; it is for tests and for working out budgets.
 
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::plan::Cost;
-use crate::{Error, Gates, PartyId};
+use crate::{Error, Gates, Given, Masked, PartyId, input::check_counts, step::Step};
+
+/// What a party tells another: bits that it gives, and a payload.
+type Message = (Vec<bool>, Vec<u8>);
 
 /// One party of a computation in the clear.
 #[derive(Debug)]
 pub struct Plain {
     me: PartyId,
-    to: Vec<UnboundedSender<Vec<bool>>>,
-    from: Vec<UnboundedReceiver<Vec<bool>>>,
+    to: Vec<UnboundedSender<Message>>,
+    from: Vec<UnboundedReceiver<Message>>,
     cost: Cost,
     inputs: Vec<usize>,
     openings: usize,
+    coins: u64,
 }
 
 impl Plain {
@@ -43,12 +48,13 @@ impl Plain {
                 cost: Cost::default(),
                 inputs: vec![0; parties],
                 openings: 0,
+                coins: 0,
             })
             .collect()
     }
 
-    /// Triples used and rounds taken up to now: as on the engine, an input takes two (a broadcast and its echo), an
-    /// opening one.
+    /// Triples used and rounds taken up to now: as on the engine, an input or a payload that is published takes two (a
+    /// broadcast and its echo), an opening or a coin one.
     #[must_use]
     pub fn cost(&self) -> Cost {
         self.cost
@@ -58,6 +64,23 @@ impl Plain {
     #[must_use]
     pub fn inputs(&self) -> &[usize] {
         &self.inputs
+    }
+
+    /// Tells everybody, this party included, and returns what everybody told.
+    async fn tell(&mut self, step: Step, message: &Message) -> Result<Vec<Message>, Error> {
+        for to in &self.to {
+            // A party that has failed has dropped its end; the others learn it when they receive.
+            let _ = to.send(message.clone());
+        }
+        let mut told = Vec::with_capacity(self.from.len());
+        for (peer, from) in self.from.iter_mut().enumerate() {
+            told.push(from.recv().await.ok_or_else(|| Error::PeerLost {
+                peer,
+                step: step.name(),
+                reason: "it ended".into(),
+            })?);
+        }
+        Ok(told)
     }
 
     /// How many bits were opened.
@@ -90,37 +113,41 @@ impl Gates for Plain {
         !bit
     }
 
-    async fn input(&mut self, mine: &[bool], counts: &[usize]) -> Result<Vec<Vec<bool>>, Error> {
-        if counts.len() != self.parties() || counts.get(self.me) != Some(&mine.len()) {
-            return Err(Error::Parameter {
-                parameter: "input counts",
-                found: format!("{} bits given, counts {counts:?}", mine.len()),
-                allowed: "one count a party, the own one that of the bits given",
-            });
-        }
+    fn mask(&mut self, mine: &[bool], counts: &[usize]) -> Result<Masked<bool>, Error> {
+        check_counts((self.parties(), self.me), mine, counts)?;
+        // All masks are zero.
+        Ok(Masked {
+            bits: mine.to_vec(),
+            masks: counts.iter().map(|&count| vec![false; count]).collect(),
+        })
+    }
+
+    async fn input_masked(&mut self, masked: Masked<bool>, payload: Vec<u8>) -> Result<Given<bool>, Error> {
         self.cost.rounds += 2;
-        for to in &self.to {
-            // A party that has failed has dropped its end; the others learn it when they receive.
-            let _ = to.send(mine.to_vec());
-        }
-        let mut bits = Vec::with_capacity(counts.len());
-        for (peer, (from, &count)) in self.from.iter_mut().zip(counts).enumerate() {
-            let given = from.recv().await.ok_or_else(|| Error::PeerLost {
-                peer,
-                step: "input",
-                reason: "it ended".into(),
-            })?;
-            if given.len() != count {
+        let told = self.tell(Step::INPUT, &(masked.bits, payload)).await?;
+        let mut transcript = Sha256::new();
+        let (mut bits, mut payloads) = (Vec::new(), Vec::new());
+        for (peer, ((given, payload), due)) in told.into_iter().zip(&masked.masks).enumerate() {
+            if given.len() != due.len() {
                 return Err(Error::Malformed {
                     peer,
-                    step: "input",
-                    reason: format!("{} bits, due were {count}", given.len()),
+                    step: Step::INPUT.name(),
+                    reason: format!("{} bits, due were {}", given.len(), due.len()),
                 });
             }
-            self.inputs[peer] += count;
+            self.inputs[peer] += given.len();
+            transcript.update(given.iter().map(|&bit| u8::from(bit)).collect::<Vec<_>>());
+            transcript.update((payload.len() as u64).to_be_bytes());
+            transcript.update(&payload);
             bits.push(given);
+            payloads.push(payload);
         }
-        Ok(bits)
+        Ok(Given {
+            masked: bits.clone(),
+            bits,
+            payloads,
+            transcript: transcript.finalize().into(),
+        })
     }
 
     async fn and(&mut self, pairs: &[(bool, bool)]) -> Result<Vec<bool>, Error> {
@@ -133,6 +160,29 @@ impl Gates for Plain {
         self.cost.rounds += 1;
         self.openings += bits.len();
         Ok(bits.to_vec())
+    }
+
+    async fn answer(&mut self, bits: &[bool], payload: Vec<u8>) -> Result<(Vec<bool>, Vec<Vec<u8>>), Error> {
+        self.cost.rounds += 1;
+        self.openings += bits.len();
+        let told = self.tell(Step::ANSWER, &(Vec::new(), payload)).await?;
+        Ok((
+            bits.to_vec(),
+            told.into_iter().map(|(_, payload)| payload).collect(),
+        ))
+    }
+
+    async fn publish(&mut self, payload: Vec<u8>) -> Result<Vec<Vec<u8>>, Error> {
+        self.cost.rounds += 2;
+        let told = self.tell(Step::PUBLISH, &(Vec::new(), payload)).await?;
+        Ok(told.into_iter().map(|(_, payload)| payload).collect())
+    }
+
+    /// The same coins in every run: nobody deviates who could profit.
+    async fn coin(&mut self) -> Result<[u8; 32], Error> {
+        self.cost.rounds += 1;
+        self.coins += 1;
+        Ok(Sha256::digest(self.coins.to_be_bytes()).into())
     }
 }
 

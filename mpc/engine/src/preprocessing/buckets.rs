@@ -20,7 +20,7 @@ pub(crate) async fn combine<T: Transport>(
     batch: Batch,
     mut triples: Triples,
 ) -> Result<Triples, Error> {
-    let coin = state.coins.toss(&mut state.links, &mut state.rng).await?;
+    let coin = state.toss().await?;
     let (leaky, order, differences) = compute(move || {
         let order = permutation(coin, batch.leaky());
         let differences = differences(&leaky, &order, batch);

@@ -192,7 +192,7 @@ impl UncheckedTriples {
     /// Checks all triples at once. A failure does not say who caused it.
     pub(crate) async fn check<T: Transport>(self, state: &mut State<T>) -> Result<LeakyTriples, Error> {
         let me = state.links.me();
-        let coin = state.coins.toss(&mut state.links, &mut state.rng).await?;
+        let coin = state.toss().await?;
         let sum = PowerHash::new(coin.stream().next_block()).hash(&self.summands);
         let mut opening = vec![0; NONCE];
         state.rng.fill_bytes(&mut opening);

@@ -123,6 +123,27 @@ pub struct Circuit {
     inputs: Vec<Vec<bool>>,
     gates: Vec<Gate>,
     outputs: Vec<Wire>,
+    /// Whether the parties also tell each other payloads and toss a coin.
+    talks: bool,
+}
+
+/// What a party tells the others at one step.
+fn payload(party: PartyId, step: Step) -> Vec<u8> {
+    format!("{} of {party}", step.name()).into_bytes()
+}
+
+/// As a protocol above the engine would, refuses payloads that are not what is due.
+fn check_payloads(payloads: &[Vec<u8>], step: Step) -> Result<(), Error> {
+    for (peer, found) in payloads.iter().enumerate() {
+        if *found != payload(peer, step) {
+            return Err(Error::Malformed {
+                peer,
+                step: step.name(),
+                reason: "another payload".to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Circuit {
@@ -161,10 +182,12 @@ impl Circuit {
             inputs,
             gates,
             outputs,
+            talks: false,
         }
     }
 
-    /// Every party puts in one bit; the output is the conjunction of all and the sum of all.
+    /// Every party puts in one bit; the output is the conjunction of all and the sum of all. Every step is taken: payloads
+    /// are told and a coin is tossed.
     pub fn conjunction(inputs: &[bool]) -> Self {
         let parties = inputs.len();
         let mut gates = Vec::new();
@@ -178,6 +201,7 @@ impl Circuit {
             inputs: inputs.iter().map(|bit| vec![*bit]).collect(),
             gates,
             outputs: vec![product, sum],
+            talks: true,
         }
     }
 
@@ -188,6 +212,7 @@ impl Circuit {
             inputs,
             gates: vec![Gate::And(vec![(0, 1); count])],
             outputs: (3..3 + count).collect(),
+            talks: false,
         }
     }
 
@@ -215,6 +240,7 @@ impl Circuit {
             inputs,
             gates,
             outputs,
+            talks: false,
         }
     }
 
@@ -224,6 +250,7 @@ impl Circuit {
             inputs: vec![vec![value; count]; parties],
             gates: Vec::new(),
             outputs: vec![0],
+            talks: false,
         }
     }
 
@@ -278,7 +305,12 @@ impl Circuit {
     /// The outputs by computation, those on the way first.
     pub async fn evaluate<T: Transport>(&self, online: &mut Online<T>) -> Outcome {
         let counts: Vec<usize> = self.inputs.iter().map(Vec::len).collect();
-        let mut wires = online.input(&self.inputs[online.me()], &counts).await?.concat();
+        let mine = &self.inputs[online.me()];
+        let mut wires = if self.talks {
+            self.talk(online, mine, &counts).await?
+        } else {
+            online.input(mine, &counts).await?.concat()
+        };
         let mut opened = Vec::new();
         for gate in &self.gates {
             match gate {
@@ -301,5 +333,28 @@ impl Circuit {
         let outputs: Vec<_> = self.outputs.iter().map(|bit| wires[*bit].clone()).collect();
         opened.extend(online.open(&outputs).await?);
         Ok(opened)
+    }
+
+    /// Puts in bits as a protocol does that binds them to something.
+    async fn talk<T: Transport>(
+        &self,
+        online: &mut Online<T>,
+        mine: &[bool],
+        counts: &[usize],
+    ) -> Result<Vec<<Online<T> as Gates>::Bit>, Error> {
+        let me = online.me();
+        let published = online.publish(payload(me, Step::PUBLISH)).await?;
+        check_payloads(&published, Step::PUBLISH)?;
+        let masked = online.mask(mine, counts)?;
+        let given = online.input_masked(masked, payload(me, Step::INPUT)).await?;
+        check_payloads(&given.payloads, Step::INPUT)?;
+        online.coin().await?;
+        let wires = given.bits.concat();
+        let sum = online.sum(wires.iter());
+        let (opened, answers) = online.answer(&[sum], payload(me, Step::ANSWER)).await?;
+        check_payloads(&answers, Step::ANSWER)?;
+        let expected = self.inputs.concat().iter().fold(false, |sum, bit| sum ^ bit);
+        assert_eq!(opened, [expected]);
+        Ok(wires)
     }
 }
