@@ -218,12 +218,11 @@ async fn main() -> Result<(), Failure> {
         Backend::start(&env::var("CONFORMANCE_RUST")?, &config)?,
     ];
     let mut server = Server::builder();
-    if let Some(tls) = &config.tls {
-        let mut settings = ServerTlsConfig::new().identity(Identity::from_pem(&tls.certificate, &tls.key));
-        if let Some(roots) = &tls.client_ca {
-            settings = settings.client_ca_root(Certificate::from_pem(roots));
-        }
-        server = server.tls_config(settings)?;
+    if config.tls.is_some() {
+        let pem = |name| Ok::<_, Failure>(fs::read_to_string(env::var(name)?)?);
+        let identity = Identity::from_pem(pem("CHAINCODE_TLS_CERT")?, pem("CHAINCODE_TLS_KEY")?);
+        let roots = Certificate::from_pem(pem("CHAINCODE_CLIENT_CA_CERT")?);
+        server = server.tls_config(ServerTlsConfig::new().identity(identity).client_ca_root(roots))?;
     }
     let service = ChaincodeServer::new(Proxy { backends, directory })
         .max_decoding_message_size(LIMIT)
