@@ -60,8 +60,9 @@ fn has_test(source: &str, test: &str) -> bool {
         }) {
             return attribute;
         }
-        attribute =
-            (attribute && line.starts_with(['#', '/'])) || line == "#[test]" || line == "#[tokio::test]";
+        attribute = (attribute && line.starts_with(['#', '/']))
+            || line == "#[test]"
+            || line.starts_with("#[tokio::test");
     }
     false
 }

@@ -4,6 +4,8 @@ mod config;
 mod error;
 #[cfg(feature = "flags")]
 mod flags;
+#[cfg(test)]
+mod keepalive_tests;
 mod listener;
 mod log_filter;
 mod operations;

@@ -12,5 +12,6 @@ mod peer;
 mod queries;
 mod reload;
 mod server;
+mod stress;
 mod stub;
 mod tls;

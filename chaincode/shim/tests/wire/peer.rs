@@ -145,7 +145,8 @@ impl Peer {
         let (outgoing, messages) = mpsc::channel(64);
         let mut client = ChaincodeClient::new(channel)
             .max_decoding_message_size(LIMIT)
-            .max_encoding_message_size(LIMIT);
+            // Somebody may not keep to it.
+            .max_encoding_message_size(2 * LIMIT);
         let incoming = bounded(client.connect(ReceiverStream::new(messages)))
             .await?
             .into_inner();
@@ -184,6 +185,11 @@ impl Peer {
         bounded(self.outgoing.send(message))
             .await
             .expect("the chaincode has closed the stream");
+    }
+
+    /// Ends the peer's half of the stream.
+    pub(crate) fn say_no_more(&mut self) {
+        self.outgoing = mpsc::channel(1).0;
     }
 
     /// Whether the message could be handed to the stream.

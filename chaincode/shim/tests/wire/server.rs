@@ -37,8 +37,8 @@ async fn reader() -> (Running, Peer) {
 }
 
 #[tokio::test]
-async fn hundreds_of_transactions_run_at_once_on_one_stream() {
-    const MANY: usize = 500;
+async fn thousands_of_transactions_run_at_once_on_one_stream() {
+    const MANY: usize = 5000;
     let (_server, mut peer) = reader().await;
     let mut waiting = Vec::new();
     // All of them ask before any has an answer.
