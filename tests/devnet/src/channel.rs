@@ -10,6 +10,18 @@ use std::{collections::BTreeMap, sync::Arc};
 /// The namespace in which Fabric's lifecycle keeps chaincode definitions.
 pub(crate) const LIFECYCLE: &str = "_lifecycle";
 
+/// All keys in [`LIFECYCLE`] of a chaincode's definition. An endorsement reads the first; one that touches a collection reads them all.
+pub(crate) fn definition_keys(chaincode: &str) -> [String; 5] {
+    let field = |name: &str| format!("namespaces/fields/{chaincode}/{name}");
+    [
+        sequence_key(chaincode),
+        field("Collections"),
+        field("EndorsementInfo"),
+        field("ValidationInfo"),
+        format!("namespaces/metadata/{chaincode}"),
+    ]
+}
+
 /// The key in [`LIFECYCLE`] that every endorsement of the chaincode reads, and every upgrade writes.
 pub(crate) fn sequence_key(chaincode: &str) -> String {
     format!("namespaces/fields/{chaincode}/Sequence")

@@ -142,7 +142,7 @@ impl Network {
             deliveries.push(sender);
             tasks.spawn(Arc::clone(peer).commit_blocks(receiver, stop.clone()));
         }
-        let orderer = Orderer::start(config.batch.clone(), msps.clone(), deliveries);
+        let orderer = Orderer::start(&config, msps.clone(), deliveries);
         let mut network = Self {
             config,
             material,

@@ -2,13 +2,13 @@
 
 use crate::{
     channel::Chaincode,
-    config::BatchConfig,
+    config::{BatchConfig, NetworkConfig, Profile},
     identity::MspRegistry,
     ledger::blocks::{assemble, header_hash},
     peer::OrderedBlock,
     policy::Role,
 };
-use fabric_protos::common::{Envelope, Payload, SignatureHeader, Status};
+use fabric_protos::common::{ChannelHeader, Envelope, Payload, SignatureHeader, Status};
 use prost::Message;
 use std::{
     sync::Arc,
@@ -27,6 +27,12 @@ pub(crate) struct Rejection {
     pub(crate) info: String,
 }
 
+fn channel_of(envelope: &Envelope) -> Option<String> {
+    let header = Payload::decode(envelope.payload.as_slice()).ok()?.header?;
+    let header = ChannelHeader::decode(header.channel_header.as_slice()).ok()?;
+    Some(header.channel_id)
+}
+
 enum Order {
     Transaction(Vec<u8>),
     Definition(Arc<Chaincode>),
@@ -38,25 +44,32 @@ enum Order {
 #[derive(Clone)]
 pub(crate) struct Orderer {
     orders: mpsc::UnboundedSender<Order>,
+    channel: String,
+    profile: Profile,
     msps: MspRegistry,
 }
 
 impl Orderer {
     /// Starts the service, which delivers to the given peers and ends with the last handle.
     pub(crate) fn start(
-        batch: BatchConfig,
+        config: &NetworkConfig,
         msps: MspRegistry,
         peers: Vec<mpsc::UnboundedSender<Arc<OrderedBlock>>>,
     ) -> Self {
         let (orders, receiver) = mpsc::unbounded_channel();
         let chain = Chain {
-            batch,
+            batch: config.batch.clone(),
             peers,
             next: 0,
             previous_hash: Vec::new(),
         };
         tokio::spawn(chain.run(receiver));
-        Self { orders, msps }
+        Self {
+            orders,
+            channel: config.channel.clone(),
+            profile: config.profile,
+            msps,
+        }
     }
 
     /// Takes a transaction for ordering, if its creator may write to the channel and signed it.
@@ -73,6 +86,15 @@ impl Orderer {
         let Some(signature_header) = signature_header else {
             return refuse(Status::BadRequest, "could not convert message to signedData");
         };
+        if channel_of(envelope).as_deref() != Some(&self.channel) {
+            let info = match self.profile {
+                Profile::V2_5 => {
+                    "channel creation request not allowed because the orderer system channel is not defined"
+                }
+                Profile::V3 => "channel does not exist",
+            };
+            return refuse(Status::BadRequest, info);
+        }
         let creator =
             self.msps
                 .authenticate(&signature_header.creator, &envelope.payload, &envelope.signature);

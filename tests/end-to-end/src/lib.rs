@@ -1,1 +1,3 @@
-//! Tests of the whole product: contract, sidecars and network together, as processes. They are in `tests/`.
+//! Tests of the whole product: contract, sidecars and network together, as processes. They are in `tests/`; here is what they share.
+
+pub mod fabric;

@@ -26,7 +26,14 @@ pub(super) async fn ask(
     // On its own, so that the endorser goes on when the client goes away, as a peer would.
     let endorsement = {
         let (peer, proposal) = (Arc::clone(peer), proposal.clone());
-        tokio::spawn(async move { peer.process_proposal(&proposal).await })
+        let local = peer.name == own.name;
+        tokio::spawn(async move {
+            if local {
+                peer.process_own_proposal(&proposal).await
+            } else {
+                peer.process_proposal(&proposal).await
+            }
+        })
     };
     match timeout(limit, endorsement).await {
         Ok(Ok(answer)) => sort(answer, peer.name == own.name),

@@ -12,7 +12,9 @@ use std::{
     collections::BTreeMap,
     fmt, fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+use x509_parser::pem::parse_x509_pem;
 
 /// What went wrong with the material.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +35,12 @@ pub enum MaterialError {
         subject: String,
         /// Why.
         source: rcgen::Error,
+    },
+    /// An authority's certificate cannot be read.
+    #[error("certificate authority of {msp_id}: expected an X.509 certificate in PEM")]
+    Authority {
+        /// Whose.
+        msp_id: String,
     },
     /// The folder holds no such organisation.
     #[error("no organisation {msp_id} in this network")]
@@ -221,8 +229,8 @@ impl OrganisationMaterial {
         self.tls_certificate(common_name, all)
     }
 
-    /// Issues an identity that no file holds: with a role, attributes as Fabric CA writes them, and the year in which it
-    /// expires.
+    /// Issues an identity that no file holds: with a role, attributes as Fabric CA writes them, and the time at which it
+    /// expires. It is valid from the time from which its authority is: Fabric refuses one that is older.
     ///
     /// # Errors
     /// When the name cannot stand in a certificate.
@@ -231,9 +239,11 @@ impl OrganisationMaterial {
         name: &str,
         role: Role,
         attributes: &BTreeMap<String, String>,
-        expires: i32,
+        expires: SystemTime,
     ) -> Result<SigningIdentity, MaterialError> {
-        let mut params = leaf_params(name, expires);
+        let mut params = leaf_params(name);
+        params.not_before = self.valid_from()?.into();
+        params.not_after = expires.into();
         if role != Role::Member {
             params
                 .distinguished_name
@@ -255,12 +265,24 @@ impl OrganisationMaterial {
         )?)
     }
 
+    /// From when on the authority of identities is valid.
+    fn valid_from(&self) -> Result<SystemTime, MaterialError> {
+        let fail = || MaterialError::Authority {
+            msp_id: self.msp_id.clone(),
+        };
+        let (_, pem) = parse_x509_pem(self.ca.certificate_pem.as_bytes()).map_err(|_| fail())?;
+        let certificate = pem.parse_x509().map_err(|_| fail())?;
+        let seconds = certificate.validity().not_before.timestamp();
+        let seconds = u64::try_from(seconds).map_err(|_| fail())?;
+        Ok(UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+
     fn tls_certificate(&self, name: &str, names: Vec<String>) -> Result<KeyAndCertificate, MaterialError> {
         let fail = |source| MaterialError::Certificate {
             subject: name.to_owned(),
             source,
         };
-        let mut params = leaf_params(name, EXPIRES);
+        let mut params = leaf_params(name);
         params.subject_alt_names = names
             .into_iter()
             .map(|name| match name.parse() {
@@ -306,7 +328,7 @@ impl OrganisationMaterial {
             return Ok(());
         }
         self.write_trust(&home.join("msp"))?;
-        let mut params = leaf_params(name, EXPIRES);
+        let mut params = leaf_params(name);
         params
             .distinguished_name
             .push(DnType::OrganizationalUnitName, role.name());
@@ -339,10 +361,10 @@ impl OrganisationMaterial {
 /// The year in which generated certificates expire.
 const EXPIRES: i32 = 2049;
 
-fn leaf_params(name: &str, expires: i32) -> CertificateParams {
+fn leaf_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(expires, 1, 1);
+    params.not_after = date_time_ymd(EXPIRES, 1, 1);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CountryName, "US");
     params.distinguished_name.push(DnType::CommonName, name);
@@ -384,7 +406,7 @@ fn authority(folder: &Path, kind: &str, domain: &str) -> Result<KeyAndCertificat
         });
     }
     let make = || -> Result<KeyAndCertificate, rcgen::Error> {
-        let mut params = leaf_params(&name, EXPIRES);
+        let mut params = leaf_params(&name);
         params.distinguished_name.push(DnType::OrganizationName, domain);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![

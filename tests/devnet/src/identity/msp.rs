@@ -189,6 +189,7 @@ mod tests {
     use super::*;
     use crate::identity::{Material, OrganisationMaterial, SigningIdentity, material::Members};
     use proptest::prelude::*;
+    use std::time::{Duration, SystemTime};
 
     fn organisations() -> (tempfile::TempDir, Material) {
         let folder = tempfile::tempdir().unwrap();
@@ -235,7 +236,12 @@ mod tests {
         assert_eq!(role(org.peer(0).unwrap()), Role::Peer);
 
         let nobody = org
-            .issue_identity("nobody", Role::Member, &BTreeMap::new(), 2049)
+            .issue_identity(
+                "nobody",
+                Role::Member,
+                &BTreeMap::new(),
+                SystemTime::now() + Duration::from_secs(3600),
+            )
             .unwrap();
         assert!(matches!(
             registry.identify(nobody.serialized()),

@@ -76,6 +76,14 @@ impl Builder {
             .or_default()
     }
 
+    pub(crate) fn namespaces_with_collections(&self) -> Vec<String> {
+        let with = self
+            .namespaces
+            .iter()
+            .filter(|(_, set)| !set.collections.is_empty());
+        with.map(|(name, _)| name.clone()).collect()
+    }
+
     pub(crate) fn read(&mut self, namespace: &str, key: &str, version: Option<Version>) {
         self.namespace(namespace).reads.insert(key.to_owned(), version);
     }

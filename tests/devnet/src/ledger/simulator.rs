@@ -14,7 +14,7 @@ use super::{
     },
 };
 use crate::{
-    channel::{Chaincode, Collection, Definitions},
+    channel::{Chaincode, Collection, Definitions, LIFECYCLE, definition_keys},
     config::StateDatabase,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -358,6 +358,11 @@ impl Simulator {
     pub(crate) fn finish(&mut self) -> SimulationResults {
         for (namespace, query) in &self.ranges {
             self.builder.range(namespace, query.info());
+        }
+        for namespace in self.builder.namespaces_with_collections() {
+            for key in definition_keys(&namespace) {
+                self.read(LIFECYCLE, &key);
+            }
         }
         let built = self.builder.build();
         SimulationResults {

@@ -3,7 +3,7 @@
 
 use super::{Peer, lock, private_data::Missing};
 use crate::{
-    channel::{Chaincode, LIFECYCLE, sequence_key},
+    channel::{Chaincode, LIFECYCLE, definition_keys},
     ledger::{
         BlockUpdates, CommittedBlock, CommittedTransaction, LedgerState, PrivateWriteSets, StateEntry,
         TransactionRecord, Validator, Version,
@@ -306,13 +306,11 @@ impl Peer {
             version,
             metadata: BTreeMap::new(),
         };
-        let key = sequence_key(&definition.name);
+        let keys = definition_keys(&definition.name).map(|key| (key, Some(entry.clone())));
         definitions.insert(definition.name.clone(), definition);
         let definitions = Arc::new(definitions);
         let mut updates = BlockUpdates::new(number);
-        updates
-            .public
-            .insert(LIFECYCLE.to_owned(), BTreeMap::from([(key, Some(entry))]));
+        updates.public.insert(LIFECYCLE.to_owned(), BTreeMap::from(keys));
         self.append(block, &[], &[]);
         {
             let mut state = self.state.write().await;

@@ -49,9 +49,9 @@ pub(crate) enum EndorserError {
     Duplicate { tx_id: String, creator: String },
     /// The creator is not a writer of the channel.
     #[error(
-        "failed evaluating policy on signed data during check policy [/Channel/Application/Writers]: [implicit policy evaluation failed - 0 sub-policies were satisfied, but this policy requires 1 of the 'Writers' sub-policies to be satisfied]"
+        "Failed evaluating policy on signed data during check policy on channel [{channel}] with policy [/Channel/Application/Writers]: [implicit policy evaluation failed - 0 sub-policies were satisfied, but this policy requires 1 of the 'Writers' sub-policies to be satisfied]"
     )]
-    NotAWriter,
+    NotAWriter { channel: String },
 }
 
 impl EndorserError {
@@ -59,7 +59,7 @@ impl EndorserError {
     pub(crate) fn is_clients(&self) -> bool {
         matches!(
             self,
-            Self::Proposal(_) | Self::Duplicate { .. } | Self::NotAWriter
+            Self::Proposal(_) | Self::Duplicate { .. } | Self::NotAWriter { .. }
         )
     }
 }
@@ -89,11 +89,29 @@ impl Peer {
         self: &Arc<Self>,
         signed: &SignedProposal,
     ) -> Result<ProposalResponse, EndorserError> {
+        let proposal = UnpackedProposal::unpack(signed)?;
+        self.filter(&proposal)?;
+        self.process_unpacked(&proposal).await
+    }
+
+    /// The same for the peer's own Gateway, which on v2.5 asks past the filters.
+    pub(crate) async fn process_own_proposal(
+        self: &Arc<Self>,
+        signed: &SignedProposal,
+    ) -> Result<ProposalResponse, EndorserError> {
+        if self.profile == Profile::V3 {
+            return self.process_proposal(signed).await;
+        }
+        self.process_unpacked(&UnpackedProposal::unpack(signed)?).await
+    }
+
+    async fn process_unpacked(
+        self: &Arc<Self>,
+        proposal: &UnpackedProposal,
+    ) -> Result<ProposalResponse, EndorserError> {
         if !self.is_running() {
             return Err(EndorserError::Stopped);
         }
-        let proposal = UnpackedProposal::unpack(signed)?;
-        self.filter(&proposal)?;
         if proposal.channel_header.channel_id != self.channel {
             return Ok(failure(format!(
                 "channel '{}' not found",
@@ -108,10 +126,12 @@ impl Peer {
             });
         }
         if !matches!(creator.role, Role::Client | Role::Admin) {
-            return Err(EndorserError::NotAWriter);
+            return Err(EndorserError::NotAWriter {
+                channel: self.channel.clone(),
+            });
         }
         Ok(self
-            .endorse(&proposal, &creator.msp_id, creator.role)
+            .endorse(proposal, &creator.msp_id, creator.role)
             .await
             .unwrap_or_else(failure))
     }
@@ -201,7 +221,7 @@ impl Peer {
         let ran = ran.map_err(|error| format!("failed to execute transaction {tx_id}: {error}"));
         // Whatever comes of it, the lock is let go.
         let ended = simulator.take();
-        let message = ran?;
+        let message = ran.map_err(|error| format!("failed to execute transaction {tx_id}: {error}"))?;
         let response = match message.r#type() {
             Type::Completed => Response::decode(message.payload.as_slice())
                 .map_err(|error| format!("failed to unmarshal response for transaction {tx_id}: {error}"))?,

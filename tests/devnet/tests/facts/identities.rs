@@ -1,12 +1,16 @@
 //! Who may do what.
 
 use crate::world::{ALL, Setup, World, assert_says, cut_by_hand, get, put, run, soon};
+use devnet::config::{NetworkConfig, Profile};
 use devnet::{identity::SigningIdentity, policy::Role};
 use fabric_protos::{common::Envelope, protos::TxValidationCode};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 use tonic::Code;
 
-fn issued(world: &World, role: Role, expires: i32) -> SigningIdentity {
+fn issued(world: &World, role: Role, expires: SystemTime) -> SigningIdentity {
     let organisation = world.network.material().organisation("Org1MSP").unwrap();
     organisation
         .issue_identity("somebody", role, &BTreeMap::new(), expires)
@@ -62,11 +66,22 @@ async fn another_organisations_certificate_under_this_ones_name_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_client_is_refused() {
+async fn an_expired_client_is_refused_but_by_its_own_gateways_peer_on_v2_5() {
     let world = World::start().await;
-    let client = world
-        .client("Org1MSP")
-        .with_identity(issued(&world, Role::Client, 2021));
+    let expired = issued(&world, Role::Client, SystemTime::now() - Duration::from_secs(60));
+    let client = world.client("Org1MSP").with_identity(expired);
+    soon(client.evaluate(&run(&[get("key")]))).await.unwrap();
+    let elsewhere = run(&[get("key")]).organisations(&["Org2MSP"]);
+    let error = soon(client.evaluate(&elsewhere)).await.unwrap_err();
+    assert_says(&error, "proposal client identity expired");
+
+    let v3 = |config: &mut NetworkConfig| config.profile = Profile::V3;
+    let world = Setup::new(ALL).with(v3).start().await;
+    let client = world.client("Org1MSP").with_identity(issued(
+        &world,
+        Role::Client,
+        SystemTime::now() - Duration::from_secs(60),
+    ));
     let error = soon(client.evaluate(&run(&[get("key")]))).await.unwrap_err();
     assert_says(&error, "proposal client identity expired");
 }
@@ -74,7 +89,13 @@ async fn an_expired_client_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peers_identity_may_not_propose_and_one_without_a_role_is_none() {
     let world = World::start().await;
-    let client = |role| world.client("Org1MSP").with_identity(issued(&world, role, 2049));
+    let client = |role| {
+        world.client("Org1MSP").with_identity(issued(
+            &world,
+            role,
+            SystemTime::now() + Duration::from_secs(3600),
+        ))
+    };
     let error = soon(client(Role::Peer).evaluate(&run(&[get("key")])))
         .await
         .unwrap_err();

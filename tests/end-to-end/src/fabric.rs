@@ -1,0 +1,201 @@
+//! A network on real Fabric programs, by `scripts/network`: started for a test, taken down with it.
+#![allow(clippy::unwrap_used)] // in a test a failure is a failure
+
+use std::{
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    thread,
+};
+
+use devnet::{client::Client, identity::SigningIdentity};
+use serde_json::Value;
+
+/// What such a network is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Tells several test networks apart, in names and ports: 0 to 3.
+    pub number: u32,
+    /// Their names; organisation `A` has the MSP id `AMSP`.
+    pub organisations: Vec<&'static str>,
+    /// The channel.
+    pub channel: &'static str,
+    /// The name under which the chaincode is deployed.
+    pub chaincode: &'static str,
+    /// More options of `scripts/network up`.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// A network of its own, taken down when dropped.
+pub struct FabricNetwork {
+    script: PathBuf,
+    name: String,
+    base_port: u32,
+    plan: Plan,
+}
+
+/// Whether `FABRIC_BIN` names a directory of Fabric's programs; says "skipped" where a reader sees it otherwise.
+#[must_use]
+pub fn is_here() -> bool {
+    let here = env::var_os("FABRIC_BIN").is_some_and(|directory| !directory.is_empty());
+    if !here {
+        // Past the test harness, which shows nobody what a passing test prints.
+        let mut stderr = std::io::stderr();
+        writeln!(stderr, "skipped: no Fabric binaries (FABRIC_BIN is not set)").unwrap();
+    }
+    here
+}
+
+/// The major and minor version of Fabric's programs: `v2.5`, `v3.1`.
+#[must_use]
+pub fn version() -> String {
+    let peer = Path::new(&env::var_os("FABRIC_BIN").unwrap()).join("peer");
+    let output = Command::new(peer).arg("version").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = said
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Version:"))
+        .unwrap();
+    let numbers: Vec<&str> = version.trim().trim_start_matches('v').splitn(3, '.').collect();
+    format!("v{}.{}", numbers[0], numbers[1])
+}
+
+/// A program of the workspace, where cargo put it: two directories above the test.
+#[must_use]
+pub fn program(name: &str) -> String {
+    let test = env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join(name);
+    assert!(
+        program.exists(),
+        "{} is not built: cargo build --workspace --bins",
+        program.display()
+    );
+    program.display().to_string()
+}
+
+impl FabricNetwork {
+    /// Names it; [`FabricNetwork::up`] makes it. `IPO_TEST_BASE_PORT` says where its ports begin.
+    #[must_use]
+    pub fn new(plan: Plan) -> Self {
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let id = std::process::id();
+        // Below the ports that the system hands out by itself.
+        let first =
+            env::var("IPO_TEST_BASE_PORT").map_or(23_000 + 2_000 * (id % 4), |port| port.parse().unwrap());
+        Self {
+            script: repository.canonicalize().unwrap().join("scripts/network"),
+            name: format!("test-{id}-{}", plan.number),
+            base_port: first + 500 * plan.number,
+            plan,
+        }
+    }
+
+    /// Runs `scripts/network` for it.
+    #[must_use]
+    pub fn script(&self, arguments: &[&str]) -> Output {
+        Command::new(&self.script)
+            .args(arguments)
+            .args(["--name", &self.name])
+            .output()
+            .unwrap()
+    }
+
+    /// The same, which must succeed; gives what it said on standard output.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.script(arguments);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complained = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{complained}");
+        said
+    }
+
+    /// Makes what is missing and starts what does not run.
+    #[track_caller]
+    pub fn up(&self) {
+        let organisations = self.plan.organisations.join(",");
+        let base_port = self.base_port.to_string();
+        let mut arguments = vec!["up", "--organisations", &organisations];
+        arguments.extend(["--channel", self.plan.channel, "--chaincode", self.plan.chaincode]);
+        arguments.extend(["--base-port", &base_port]);
+        for (setting, value) in &self.plan.settings {
+            arguments.extend([*setting, value]);
+        }
+        self.run(&arguments);
+    }
+
+    /// Deploys the contract with a chaincode server and a sidecar for each organisation.
+    #[track_caller]
+    pub fn deploy(&self) {
+        let (chaincode, sidecar) = (program("ipo-chaincode"), program("mpc-sidecar"));
+        self.run(&[
+            "deploy",
+            "--chaincode-program",
+            &chaincode,
+            "--sidecar-program",
+            &sidecar,
+        ]);
+    }
+
+    /// Deploys another chaincode, alone.
+    #[track_caller]
+    pub fn deploy_chaincode(&self, name: &str) {
+        self.run(&["deploy", "--chaincode-program", &program(name)]);
+    }
+
+    /// Where everything of it is kept.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        let run = self.script.parent().unwrap().join("../fabric-network/run");
+        run.canonicalize().unwrap().join(&self.name)
+    }
+
+    /// What an application is told of it: `network.json`.
+    #[must_use]
+    pub fn description(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.folder().join("network.json")).unwrap()).unwrap()
+    }
+
+    /// A client with a user's identity, connected to its organisation's first peer.
+    pub async fn client(&self, msp_id: &str, user: &str) -> Client {
+        self.client_at(msp_id, user, 0).await
+    }
+
+    /// A client with a user's identity, connected to a peer of its organisation.
+    pub async fn client_at(&self, msp_id: &str, user: &str, peer: u16) -> Client {
+        let description = self.description();
+        let organisations = description["organisations"].as_array().unwrap();
+        let organisation = organisations.iter().find(|one| one["msp"] == msp_id).unwrap();
+        let text = |field: &str| organisation[field].as_str().unwrap();
+        let (_, domain) = text("peerHostAlias").split_once('.').unwrap();
+        let folder = Path::new(text("users")).join(format!("{user}@{domain}/msp"));
+        let identity = SigningIdentity::from_msp_folder(msp_id, &folder).unwrap();
+        let authority = fs::read_to_string(text("tlsCa")).unwrap();
+        let (host, port) = text("peer").rsplit_once(':').unwrap();
+        // As fabric-network/lib/places.sh lays them out.
+        let address = format!("{host}:{}", port.parse::<u16>().unwrap() + 3 * peer);
+        let name = format!("peer{peer}.{domain}");
+        Client::connect(&address, &authority, Some(&name), identity, self.plan.channel)
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for FabricNetwork {
+    fn drop(&mut self) {
+        // A log says more about a failure than the answers do.
+        if thread::panicking() {
+            for organisation in &self.plan.organisations {
+                for process in ["chaincode", "sidecar"] {
+                    let log = self.script(&["logs", &format!("{organisation}-{process}")]);
+                    let log = String::from_utf8_lossy(&log.stdout).into_owned();
+                    let tail: Vec<&str> = log.lines().rev().take(40).collect();
+                    eprintln!("{organisation}-{process}:");
+                    tail.iter().rev().for_each(|line| eprintln!("  {line}"));
+                }
+            }
+        }
+        let _ = self.script(&["down", "--remove"]);
+    }
+}
