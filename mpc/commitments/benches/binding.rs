@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -12,6 +13,8 @@ use order_commitments::{
     AllocationRule, Book, BookContext, Commitment, DemandSchedule, Opening, OrderRules, Participant, Price,
     PriceGrid, Salt, Session, SessionTerms, Step,
 };
+use p256::elliptic_curve::Field;
+use p256::{ProjectivePoint, Scalar};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -121,6 +124,15 @@ fn twice(claim: &Claim) -> [Claim; 2] {
     [claim.clone(), claim.clone()]
 }
 
+/// What the other figures are best compared with, as they share the machine's state.
+fn multiplication(criterion: &mut Criterion) {
+    let scalar = Scalar::random(&mut rng());
+    let point = ProjectivePoint::GENERATOR * scalar;
+    criterion.bench_function("one multiplication", |bencher| {
+        bencher.iter(|| black_box(point) * black_box(scalar));
+    });
+}
+
 fn book(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("book");
     group.sample_size(10);
@@ -225,5 +237,5 @@ fn round(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, book, round);
+criterion_group!(benches, multiplication, book, round);
 criterion_main!(benches);

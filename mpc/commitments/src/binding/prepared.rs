@@ -170,7 +170,7 @@ impl Prepared {
         let tie_challenge = transcript.challenge("tie");
         let (level_weights, curve_weights) = tie_weights(&tie_challenge, levels);
         let level_nonce = Zeroizing::new(random(rng));
-        let value: Scalar = inner(&curve_weights, &self.tie.values);
+        let value = Zeroizing::new(inner(&curve_weights, &self.tie.values));
         let start = message.len();
         message.points(&normalized(&[value_point(&value, SCALAR_BITS, &level_nonce)]));
         transcript.bytes("level announcement", message.since(start));

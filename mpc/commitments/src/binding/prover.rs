@@ -250,10 +250,10 @@ impl CommittedRound {
             *linear += *weighted * (Scalar::ONE - bit.double());
             *constant -= *weighted * nonce;
         }
-        let levels = Round::level_sum(
+        let levels = Zeroizing::new(Round::level_sum(
             combination,
             self.rows.iter().map(|row| row.nonces.values.as_slice()),
-        );
+        ));
         message.points(&normalized(&[
             value_point(&linear, SCALAR_BITS, &nonces.bits_linear),
             value_point(&constant, SCALAR_BITS, &nonces.bits_constant),
