@@ -178,3 +178,67 @@ fn commitment(id: &[u8; 32], party: PartyId, index: u64, nonce: &[u8]) -> [u8; L
     hash.update(nonce);
     hash.finalize().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::transport::MemoryTransport;
+
+    const ID: [u8; 32] = [5; 32];
+
+    /// The coins that parties with generators of these seeds toss.
+    async fn tossed(seeds: &[u8]) -> Vec<Coin> {
+        let network = MemoryTransport::network(seeds.len()).into_iter();
+        let running = network.zip(seeds).map(|(transport, seed)| async move {
+            let mut links = Links::new(transport, &ID, Duration::from_secs(60)).unwrap();
+            let mut rng = Generator::new(&[*seed; 32]);
+            let mut coins = Coins::commit(&mut links, ID, &mut rng).await.unwrap();
+            let mut tossed = Vec::new();
+            // The last comes from a second purse.
+            for _ in 0..=PURSE {
+                tossed.push(
+                    coins
+                        .toss(&mut links, Step::COIN_OPENING, &mut rng)
+                        .await
+                        .unwrap(),
+                );
+            }
+            tossed
+        });
+        let mut all = join_all(running).await;
+        assert!(all.iter().all(|coins| *coins == all[0]), "the parties disagree");
+        all.remove(0)
+    }
+
+    /// Whoever is honest makes the coin uniform: no party's nonce can be left out.
+    #[tokio::test]
+    async fn every_partys_nonce_counts() {
+        let coins = tossed(&[1, 2, 3]).await;
+        for (index, coin) in coins.iter().enumerate() {
+            assert!(!coins[..index].contains(coin), "coin {index} comes twice");
+        }
+        for seeds in [[9, 2, 3], [1, 9, 3], [1, 2, 9]] {
+            for (coin, other) in coins.iter().zip(tossed(&seeds).await) {
+                assert_ne!(*coin, other, "{seeds:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn commitments_are_bound_to_attempt_party_and_place() {
+        let all = [
+            commitment(&[0; 32], 0, 0, &[7; LENGTH]),
+            commitment(&[1; 32], 0, 0, &[7; LENGTH]),
+            commitment(&[0; 32], 1, 0, &[7; LENGTH]),
+            commitment(&[0; 32], 0, 1, &[7; LENGTH]),
+            commitment(&[0; 32], 0, 0, &[8; LENGTH]),
+        ];
+        for (index, commitment) in all.iter().enumerate() {
+            assert!(!all[..index].contains(commitment), "{index}");
+        }
+    }
+}

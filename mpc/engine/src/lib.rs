@@ -37,7 +37,8 @@
 //! A broadcast without MACs is echoed before anything depends on it; an opening with MACs is verified when it is
 //! received, and its value does not exist for the caller before. Coins that judge something are opened after it has
 //! arrived. Shares of inputs are uniform, an owner's own share too, so that an opened sum shows no summand. What each
-//! check relies on is said where it is made.
+//! check relies on is said where it is made; `README.md` lists them all, with the test in which a deviating party meets
+//! each.
 
 mod bit;
 pub mod block;

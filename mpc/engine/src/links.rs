@@ -145,7 +145,7 @@ impl<T: Transport> Links<T> {
         let digests: Vec<[u8; 32]> = received
             .iter()
             .enumerate()
-            .map(|(sender, message)| self.digest(of, sender, message))
+            .map(|(sender, message)| digest(&self.tag, self.round, of, sender, message))
             .collect();
         let transcript = Sha256::new()
             .chain_update([frame::VERSION])
@@ -192,19 +192,6 @@ impl<T: Transport> Links<T> {
             .filter(|peer| !self.cut_off.contains(peer))
             .map(|peer| self.transport.send(peer, frame.clone()));
         let _ = timeout(ABORT_NOTICE, join_all(notices)).await;
-    }
-
-    fn digest(&self, of: Step, sender: PartyId, message: &[u8]) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update([frame::VERSION]);
-        hash.update(b"mpc-engine echo");
-        hash.update(self.tag);
-        hash.update(self.round.to_be_bytes());
-        hash.update([of.name().len() as u8]);
-        hash.update(of.name());
-        hash.update((sender as u64).to_be_bytes());
-        hash.update(message);
-        hash.finalize().into()
     }
 
     async fn round_of<'a>(
@@ -330,6 +317,20 @@ fn lost(peer: PartyId, step: Step, error: &TransportError) -> Error {
     }
 }
 
+/// What an echo in `round` says of the message of `sender` that was broadcast at `of`.
+fn digest(tag: &Tag, round: u32, of: Step, sender: PartyId, message: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update([frame::VERSION]);
+    hash.update(b"mpc-engine echo");
+    hash.update(tag);
+    hash.update(round.to_be_bytes());
+    hash.update([of.name().len() as u8]);
+    hash.update(of.name());
+    hash.update((sender as u64).to_be_bytes());
+    hash.update(message);
+    hash.finalize().into()
+}
+
 fn tag(id: &[u8; 32]) -> Tag {
     let mut tag = Tag::default();
     tag.copy_from_slice(&id[..size_of::<Tag>()]);
@@ -351,7 +352,7 @@ pub(crate) fn check_length(peer: PartyId, step: Step, message: &[u8], length: us
 
 #[cfg(test)]
 mod tests {
-    use futures_util::future::{join3, pending};
+    use futures_util::future::{join_all, join3, pending};
 
     use super::*;
     use crate::{
@@ -439,6 +440,50 @@ mod tests {
                 "{error}"
             );
             assert_eq!(error.suspects(2, 0) == [1], round == 1, "{error}");
+        }
+    }
+
+    /// A broadcast and its echo among three, of which the last alters the byte `place` of what it reports on `of` to party 0.
+    async fn echoed(message: &[u8], of: PartyId, place: usize) -> Result<[u8; 32], Error> {
+        let running = MemoryTransport::network(3).into_iter().map(|transport| {
+            let liar = transport.me() == 2;
+            let transport = Interceptor::new(transport, move |intercepted| {
+                if liar && intercepted.is(Step::COIN_ECHO, 0) {
+                    intercepted.frame.message[32 * of + place] ^= 1;
+                }
+                Fate::Deliver
+            });
+            async move {
+                let mut links = links(transport, 60);
+                let received = links.broadcast(Step::COIN_COMMITMENT, message.to_vec()).await?;
+                links
+                    .echo(Step::COIN_ECHO, Step::COIN_COMMITMENT, &received)
+                    .await
+            }
+        });
+        let mut results = join_all(running).await;
+        results.swap_remove(0)
+    }
+
+    /// Every byte of a digest counts, those after a zero byte too: it is no string that ends there.
+    #[tokio::test]
+    async fn digests_are_compared_whole() {
+        // The echo comes in the round after the broadcast.
+        let digest = |message: &[u8; 4]| digest(&tag(&ID), 1, Step::COIN_COMMITMENT, 1, message);
+        let mut messages = (0..u32::MAX).map(u32::to_be_bytes);
+        let begins_with_zero = messages.find(|message| digest(message)[0] == 0).unwrap();
+        for place in 0..32 {
+            for (of, suspects) in [(0, vec![2]), (1, vec![1, 2]), (2, vec![2])] {
+                let failed = Error::CheckFailed {
+                    check: Step::COIN_ECHO.name(),
+                    suspects,
+                };
+                assert_eq!(
+                    echoed(&begins_with_zero, of, place).await,
+                    Err(failed),
+                    "{of} {place}"
+                );
+            }
         }
     }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use mpc_engine::{
     Error, PartyId, Step,
-    interceptor::{Fate, Intercepted},
+    interceptor::{Fate, Intercepted, Interceptor},
+    transport::{MemoryTransport, Transport},
 };
-use world::{Circuit, Outcome, World};
+use world::{Circuit, Outcome, World, copycat::Copycat};
 
 const CHEATER: PartyId = 1;
 const VICTIM: PartyId = 2;
@@ -290,6 +291,34 @@ async fn giving_up_is_told_to_the_others() {
     assert_eq!(outcomes[VICTIM], Err(failed("triple/commitment", &[1])));
     let step = Step::COIN_OPENING.name();
     assert_eq!(outcomes[0], Err(Error::GaveUp { peer: VICTIM, step }));
+}
+
+/// A cheater that commits to nothing of its own, and sends back the commitment and the opening that it got. Two equal
+/// summands would cancel in the check of any triples, right or wrong; two equal nonces would make a coin that nobody else
+/// has a part in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_commitment_cannot_be_opened() {
+    for (steps, check) in [
+        ([Step::COIN_COMMITMENT, Step::COIN_OPENING], Step::COIN_OPENING),
+        (
+            [Step::TRIPLE_COMMITMENT, Step::TRIPLE_CHECK],
+            Step::TRIPLE_COMMITMENT,
+        ),
+    ] {
+        let network = MemoryTransport::network(2).into_iter().map(|transport| {
+            let cheats = transport.me() == CHEATER;
+            let steps: &[Step] = if cheats { &steps } else { &[] };
+            let copycat = Copycat::new(transport, 0, steps);
+            Interceptor::new(copycat, move |intercepted| {
+                if cheats && intercepted.is_step(Step::TRIPLE_CORRECTION) {
+                    intercepted.frame.message[0] ^= 1;
+                }
+                Fate::Deliver
+            })
+        });
+        let outcomes = World::new(2).run_over(network.collect(), &circuit(2)).await;
+        assert_eq!(outcomes[0], Err(failed(check.name(), &[CHEATER])));
+    }
 }
 
 /// Bits after the last one would give a message two meanings.

@@ -314,6 +314,41 @@ mod tests {
         }
     }
 
+    /// What an adversary could carry from one place to another: a hash to the group, or a shared point.
+    #[test]
+    fn every_oracle_is_separate() {
+        let point = |scalar: u8| (RISTRETTO_BASEPOINT_TABLE * &Scalar::from(scalar)).compress();
+        let contexts = [
+            context(),
+            Context::new([2; 32], 0, 1, "test"),
+            Context::new([1; 32], 1, 0, "test"),
+        ];
+        let (mut points, mut keys) = (Vec::new(), Vec::new());
+        for oracles in contexts.iter().map(Oracles::new) {
+            for (instance, side) in [(0, 0), (0, 1), (1, 0), (127, 1)] {
+                for scalar in [1, 2] {
+                    points.push(
+                        oracles
+                            .half_point(instance, side, &point(scalar))
+                            .compress()
+                            .to_bytes()
+                            .to_vec(),
+                    );
+                    for transcript in [[0; 32], [1; 32]] {
+                        let key = oracles.key(&transcript, instance, side, &point(scalar));
+                        keys.push(key.to_bytes().to_vec());
+                    }
+                }
+            }
+        }
+        for mut all in [points, keys] {
+            let count = all.len();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), count);
+        }
+    }
+
     #[test]
     fn instances_are_separate() {
         // A chooser that sends the same points in every instance can read its own key in the first alone, and no

@@ -373,6 +373,40 @@ fn all_trees_inconsistent_is_always_caught() {
     }
 }
 
+/// A receiver that knew the point of the check beforehand could correct a tree wrongly so that the hashes stay the same.
+#[test]
+fn errors_that_cancel_at_a_point_of_before_are_caught() {
+    let mut rng = fresh_rng();
+    let count = 256;
+    let batch = |error: &dyn Fn(Block) -> [Block; 2], known: Block, rng: &mut ChaCha20Rng| {
+        let (sender, receiver) = dealt(Block(u128::MAX), rng);
+        let (committed, mut corrections) = receiver.extend(&bits(count, rng), rng).unwrap();
+        for (byte, error) in corrections.iter_mut().zip(Block::write(&error(known))) {
+            *byte ^= error;
+        }
+        let (challenged, challenge) = sender.challenge(count, &corrections, rng).unwrap();
+        let (_, _, response) = committed.respond(&challenge).unwrap();
+        (
+            Block::from_bytes(challenge.try_into().unwrap()),
+            challenged.verify(&response).map(|_| ()),
+        )
+    };
+    let (mut known, honest) = batch(&|_| [Block::ZERO; 2], Block::ZERO, &mut rng);
+    assert_eq!(honest, Ok(()));
+    // The hash of `a, b` at the point p is (a p + b) p.
+    let cancelling = |point: Block| {
+        let first = Block(3);
+        [first, crate::gf128::PowerHash::new(point).hash(&[first])]
+    };
+    for _ in 0..3 {
+        let zero = crate::gf128::PowerHash::new(known).hash(&cancelling(known));
+        assert_eq!(zero, Block::ZERO);
+        let (point, caught) = batch(&cancelling, known, &mut rng);
+        assert_eq!(caught, Err(failed("OT correlation")));
+        known = point;
+    }
+}
+
 #[test]
 fn altered_challenges_and_responses_are_caught() {
     let mut rng = rng(8);

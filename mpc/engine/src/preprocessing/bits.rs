@@ -197,3 +197,28 @@ impl Check {
         self.blocks(&embedded)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever the bits are, the mask's 128 bits make their hash any element, each by one choice: shown, it says nothing.
+    #[test]
+    fn the_shown_hash_is_masked_perfectly() {
+        let check = Check::new(Block(0x1234_5678_9abc_def0_0fed_cba9_8765_4321));
+        for used in [
+            vec![],
+            vec![true; 300],
+            (0..200).map(|bit| bit % 3 == 0).collect(),
+        ] {
+            let shown = |mask: u128| {
+                let mask = (0..MASK).map(|bit| mask >> bit & 1 == 1);
+                check.bits(&used.iter().copied().chain(mask).collect::<Vec<_>>())
+            };
+            let unmasked = shown(0);
+            for mask in [1, 2, 1 << 77, 1 << 127, u128::MAX, 0xdead_beef] {
+                assert_eq!(shown(mask), unmasked ^ Block(mask), "{mask:x}");
+            }
+        }
+    }
+}

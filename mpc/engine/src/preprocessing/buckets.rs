@@ -122,3 +122,40 @@ fn merge(leaky: &LeakyTriples, order: &[u32], batch: Batch, opened: &[bool], tri
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Every leaky triple is used once.
+        #[test]
+        fn an_order_has_every_place_once(coin: [u8; 32], count in 1_usize..500) {
+            let mut order = permutation(Coin(coin), count);
+            order.sort_unstable();
+            prop_assert!(order.into_iter().eq(0..count as u32));
+        }
+    }
+
+    /// Each of ten triples comes to each of ten places about equally often. 1000 orders; a count is binomial with mean 100 and
+    /// standard deviation 9.5, and the coins are fixed.
+    #[test]
+    fn no_place_is_preferred() {
+        let mut counts = [[0_u32; 10]; 10];
+        for number in 0_u64..1000 {
+            let mut coin = [0; 32];
+            coin[..8].copy_from_slice(&number.to_le_bytes());
+            for (place, triple) in permutation(Coin(coin), 10).into_iter().enumerate() {
+                counts[place][triple as usize] += 1;
+            }
+        }
+        for (place, counts) in counts.iter().enumerate() {
+            assert!(
+                counts.iter().all(|count| (50..150).contains(count)),
+                "{place}: {counts:?}"
+            );
+        }
+    }
+}

@@ -13,6 +13,7 @@
 use rand_core::Rng;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::bits;
 use crate::{
@@ -34,6 +35,14 @@ const COMMITMENT: usize = 32;
 
 /// Checks that every party has one Delta towards all others.
 pub(crate) async fn check<T: Transport>(state: &mut State<T>) -> Result<(), Error> {
+    check_showing(state, |_| {}).await
+}
+
+/// The check by a party that alters what it shows before it commits to that. An honest one alters nothing.
+pub(super) async fn check_showing<T: Transport>(
+    state: &mut State<T>,
+    alter: impl FnOnce(&mut [u8]),
+) -> Result<(), Error> {
     let (parties, me) = (state.links.parties(), state.links.me());
     if parties == 2 {
         // Towards a single peer there is but one.
@@ -43,7 +52,8 @@ pub(crate) async fn check<T: Transport>(state: &mut State<T>) -> Result<(), Erro
     let shares = bits::authenticate(state, &vec![RHO; parties], vec![own; parties]).await?;
 
     // Commitments to the bits with their MACs, and to both sums of keys for each bit.
-    let mut nonces = [[[0; NONCE]; 2]; RHO];
+    // Both nonces and both sums of one bit would give Delta away: the unopened half is erased.
+    let mut nonces = Zeroizing::new([[[0; NONCE]; 2]; RHO]);
     let mut shown = vec![0; NONCE];
     state.rng.fill_bytes(nonces.as_flattened_mut().as_flattened_mut());
     state.rng.fill_bytes(&mut shown);
@@ -51,24 +61,19 @@ pub(crate) async fn check<T: Transport>(state: &mut State<T>) -> Result<(), Erro
     for macs in &shares.macs {
         Block::append(macs, &mut shown);
     }
-    let sums: Vec<[Block; 2]> = (0..RHO)
-        .map(|bit| {
-            let sum = state
-                .links
-                .peers()
-                .fold(Block::ZERO, |sum, peer| sum ^ shares.keys[peer][bit]);
-            [sum, sum ^ *state.delta]
-        })
-        .collect();
+    alter(&mut shown);
+    let mut sums = Zeroizing::new([[Block::ZERO; 2]; RHO]);
+    for (bit, sums) in sums.iter_mut().enumerate() {
+        let keys = state.links.peers().map(|peer| shares.keys[peer][bit]);
+        let sum = keys.fold(Block::ZERO, |sum, key| sum ^ key);
+        *sums = [sum, sum ^ *state.delta];
+    }
     let context = Context { id: &state.id };
     let mut commitments = context.commit(me, 0, &shown).to_vec();
-    for (bit, (sums, nonces)) in sums.iter().zip(&nonces).enumerate() {
+    for (bit, (sums, nonces)) in sums.iter().zip(nonces.iter()).enumerate() {
         for (side, (sum, nonce)) in sums.iter().zip(nonces).enumerate() {
-            commitments.extend(context.commit(
-                me,
-                1 + 2 * bit + side,
-                &[nonce.as_slice(), &sum.to_bytes()].concat(),
-            ));
+            let opening = Zeroizing::new([nonce.as_slice(), &sum.to_bytes()].concat());
+            commitments.extend(context.commit(me, 1 + 2 * bit + side, &opening));
         }
     }
     let commitments = state.links.broadcast(Step::DELTA_COMMITMENT, commitments).await?;
@@ -109,7 +114,7 @@ pub(crate) async fn check<T: Transport>(state: &mut State<T>) -> Result<(), Erro
             .fold(false, |sum, other| sum ^ everybody[other].bits[bit])
     };
     let mut opening = Vec::with_capacity(RHO * (NONCE + BLOCK_BYTES));
-    for (bit, (sums, nonces)) in sums.iter().zip(&nonces).enumerate() {
+    for (bit, (sums, nonces)) in sums.iter().zip(nonces.iter()).enumerate() {
         let side = usize::from(selected(me, bit));
         opening.extend_from_slice(&nonces[side]);
         opening.extend(sums[side].to_bytes());
@@ -205,5 +210,26 @@ impl Context<'_> {
             .chain_update(opening)
             .finalize()
             .into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A commitment cannot be passed off as another party's, at another place, or in another attempt.
+    #[test]
+    fn commitments_are_bound_to_party_place_and_attempt() {
+        let opening = [7; NONCE + BLOCK_BYTES];
+        let commit = |id: [u8; 32], party, place| Context { id: &id }.commit(party, place, &opening);
+        let all = [
+            commit([0; 32], 0, 1),
+            commit([1; 32], 0, 1),
+            commit([0; 32], 1, 1),
+            commit([0; 32], 0, 2),
+        ];
+        for (index, commitment) in all.iter().enumerate() {
+            assert!(!all[..index].contains(commitment), "{index}");
+        }
     }
 }

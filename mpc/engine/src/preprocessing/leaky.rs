@@ -286,3 +286,36 @@ impl Hash {
         Zeroizing::new(hashes.iter().map(|hash| hash.lsb()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One key, hashed at every place where a key can come, never gives the same pad twice.
+    #[test]
+    fn no_place_has_anothers_tweak() {
+        const COUNT: usize = 100;
+        let batch = |first| Hash {
+            hash: TweakableHash::new(&[3; 32]),
+            first,
+        };
+        let key = [Block(42); COUNT];
+        let mut pads = Vec::new();
+        for first in [0, COUNT as u64] {
+            for phase in [PRODUCT, CHECK] {
+                for (sender, receiver) in [(0, 1), (1, 0), (0, 2), (15, 14)] {
+                    pads.extend(
+                        batch(first)
+                            .blocks(&key, phase, sender, receiver)
+                            .iter()
+                            .map(|pad| pad.0),
+                    );
+                }
+            }
+        }
+        let all = pads.len();
+        pads.sort_unstable();
+        pads.dedup();
+        assert_eq!((all, pads.len()), (16 * COUNT, 16 * COUNT));
+    }
+}

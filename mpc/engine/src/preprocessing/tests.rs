@@ -7,14 +7,18 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{bits, delta};
+
+mod judged_by_coins;
+
 use crate::{
     Error, PartyId,
     block::{BLOCK_BYTES, Block},
     generator::Generator,
     interceptor::{Fate, Intercepted, Interceptor},
     links::Links,
+    opening::open,
     setup::State,
-    shares::Shares,
+    shares::{Shares, packed_len},
     step::Step,
     transport::MemoryTransport,
 };
@@ -41,7 +45,16 @@ async fn establish_with(
     deltas: impl Fn(PartyId, Block) -> Vec<Block>,
     rule: impl FnMut(Intercepted<'_>) -> Fate + Send + 'static,
 ) -> Vec<State<Network>> {
-    let seed = seed();
+    establish_from(seed(), parties, deltas, rule).await
+}
+
+/// The same, all randomness from one seed: what honest parties send is the same every time.
+async fn establish_from(
+    seed: u64,
+    parties: usize,
+    deltas: impl Fn(PartyId, Block) -> Vec<Block>,
+    rule: impl FnMut(Intercepted<'_>) -> Fate + Send + 'static,
+) -> Vec<State<Network>> {
     let mut rule = Some(rule);
     let states = MemoryTransport::network(parties)
         .into_iter()
@@ -188,6 +201,63 @@ async fn different_deltas_to_two_peers_are_caught() {
                 "party {party}"
             );
         }
+    }
+}
+
+/// The cheater shows a wrong bit, or a wrong MAC under the Delta of party 0 or 2, and has committed to that. Whose Delta it is
+/// finds the MAC wrong, before it opens a sum of its own keys for bits that it was lied to about.
+#[tokio::test]
+async fn a_lie_that_was_committed_to_is_caught_by_the_macs() {
+    // After a nonce, 64 bits and for each other party as many MACs.
+    let (bits, macs) = (32, 32 + packed_len(64));
+    for (lie, who_sees_it) in [
+        (bits + 3, vec![0, 2]),
+        (macs + 5 * BLOCK_BYTES, vec![0]),
+        (macs + (64 + 63) * BLOCK_BYTES, vec![2]),
+    ] {
+        let mut states = establish(3, |_, delta| vec![delta; 3]).await;
+        let running = states.iter_mut().enumerate().map(|(me, state)| async move {
+            let alter = |shown: &mut [u8]| shown[lie] ^= u8::from(me == CHEATER);
+            let result = delta::check_showing(state, alter).await;
+            state.ended(result).await
+        });
+        let results = join_all(running).await;
+        for party in who_sees_it {
+            let failed = Error::CheckFailed {
+                check: Step::DELTA_BITS.name(),
+                suspects: vec![CHEATER],
+            };
+            assert_eq!(results[party], Err(failed), "byte {lie}, party {party}");
+        }
+        assert!(results.iter().all(Result::is_err), "byte {lie}");
+    }
+}
+
+/// A cheater opens another bit than it has a MAC for, and hashes what it then sends as an honest party would. Only the MAC
+/// gives it away.
+#[tokio::test]
+async fn a_share_without_its_mac_is_not_opened() {
+    // The hash takes MACs by 64.
+    for lie in [0, 63, 64, 99] {
+        let mut states = establish(2, |_, delta| vec![delta; 2]).await;
+        let shares = authenticate(&mut states, |_, _, _| {}).await;
+        let running = states
+            .iter_mut()
+            .zip(shares)
+            .enumerate()
+            .map(|(me, (state, shares))| async move {
+                let mut shares = shares.unwrap();
+                shares.bits[lie] ^= me == CHEATER;
+                let State { links, id, delta, .. } = state;
+                open(links, Step::OPEN, id, **delta, &shares).await
+            });
+        let opened = join_all(running).await;
+        let failed = Error::CheckFailed {
+            check: Step::OPEN.name(),
+            suspects: vec![CHEATER],
+        };
+        assert_eq!(opened[0], Err(failed), "bit {lie}");
+        assert!(opened[CHEATER].is_ok());
     }
 }
 

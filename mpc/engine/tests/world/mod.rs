@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // each test program uses its part
 #![allow(clippy::unwrap_used)] // as in every test; the lint does not see that this is one
 
+pub mod copycat;
 pub mod tls;
 
 use std::time::Duration;
