@@ -37,12 +37,14 @@ mod session;
 mod stub;
 
 pub use fabric_protos::queryresult::{KeyModification, Kv};
+pub use schemars::{self, JsonSchema};
 
 pub use self::chaincode::{Answer, Chaincode, OK, Response, refusal, success};
 pub use self::client::{ChaincodeClient, ClientConfig, ClientError, ClientTls, StartError, start};
 pub use self::composite_key::{create_composite_key, split_composite_key};
 pub use self::contract::{
-    Contract, ContractError, Contracts, FromArgument, Function, Handler, Json, TransactionContext,
+    Contract, ContractError, Contracts, FromArgument, Function, Handler, IntoAnswer, Json, Raw,
+    TransactionContext,
 };
 pub use self::error::Error;
 pub use self::identity::{ClientIdentity, NodeRole};

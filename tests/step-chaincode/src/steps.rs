@@ -1,7 +1,7 @@
 //! What the chaincode can be told, and doing it.
 
 use chaincode_shim::{
-    Contract, ContractError, Contracts, Json, KeyEndorsementPolicy, TransactionContext, success,
+    Contract, ContractError, Contracts, Json, JsonSchema, KeyEndorsementPolicy, TransactionContext, success,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::Gates;
 
 /// One thing for the chaincode to do. Each adds one element to the array that the call returns.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub enum Step {
     /// Key and value.
     Put(String, String),

@@ -1,39 +1,61 @@
 //! Arguments: text as Fabric's tools send it, into the types that functions ask for.
 
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+
+use super::schema::Checked;
 
 /// Longest piece of an argument that an error quotes.
 const QUOTED: usize = 64;
 
 /// A type that a function can take as an argument.
 pub trait FromArgument: Sized + Send {
+    /// Whether the argument is JSON text, which is then checked against [`schema`](Self::schema) before it is read.
+    const JSON: bool = false;
+
     /// What the argument may be, for the error and for people: "an integer from 0 to 255".
     fn allowed() -> String;
 
-    /// Its JSON schema, for the metadata.
-    fn schema() -> Value;
+    /// Its JSON schema, for the metadata. Schemas of named types are kept by the generator.
+    fn schema(schemas: &mut SchemaGenerator) -> Value;
 
     /// Reads it; `None` if it is not what is allowed.
     ///
     /// # Errors
     /// A reason, where there is more to say than what is allowed.
     fn from_argument(text: &str) -> Result<Self, Option<String>>;
+
+    /// Reads an argument as it came: text, unless a type says otherwise.
+    ///
+    /// # Errors
+    /// As [`from_argument`](Self::from_argument).
+    fn from_bytes(argument: &[u8]) -> Result<Self, Option<String>> {
+        let text = std::str::from_utf8(argument).map_err(|_| Some(NOT_UTF8.to_owned()))?;
+        Self::from_argument(text)
+    }
 }
 
-/// An argument in JSON, of any type that serde reads.
+/// Why bytes are no text.
+const NOT_UTF8: &str = "not valid UTF-8";
+
+/// An argument or an answer in JSON, of any type that serde reads or writes and that has a schema
+/// (`#[derive(Deserialize, JsonSchema)]`).
 ///
-/// `Json(order): Json<Order>` in a handler's parameters takes it apart.
+/// `Json(order): Json<Order>` in a handler's parameters takes it apart. The argument is checked against the schema first: ranges,
+/// lengths and the like that `#[schemars(range(min = 1))]` and its sisters say are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Json<T>(pub T);
 
-impl<T: DeserializeOwned + Send> FromArgument for Json<T> {
+impl<T: DeserializeOwned + JsonSchema + Send> FromArgument for Json<T> {
+    const JSON: bool = true;
+
     fn allowed() -> String {
-        "JSON of the type described in the contract's documentation".to_owned()
+        format!("JSON of {}", T::schema_name())
     }
 
-    fn schema() -> Value {
-        json!({})
+    fn schema(schemas: &mut SchemaGenerator) -> Value {
+        schemas.subschema_for::<T>().to_value()
     }
 
     fn from_argument(text: &str) -> Result<Self, Option<String>> {
@@ -43,12 +65,34 @@ impl<T: DeserializeOwned + Send> FromArgument for Json<T> {
     }
 }
 
+/// Bytes as they are, in an argument or an answer: for encodings other than text and JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw(pub Vec<u8>);
+
+impl FromArgument for Raw {
+    fn allowed() -> String {
+        "any bytes".to_owned()
+    }
+
+    fn schema(_: &mut SchemaGenerator) -> Value {
+        json!({"type": "string", "format": "binary"})
+    }
+
+    fn from_argument(text: &str) -> Result<Self, Option<String>> {
+        Ok(Self(text.as_bytes().to_vec()))
+    }
+
+    fn from_bytes(argument: &[u8]) -> Result<Self, Option<String>> {
+        Ok(Self(argument.to_vec()))
+    }
+}
+
 impl FromArgument for String {
     fn allowed() -> String {
         "text".to_owned()
     }
 
-    fn schema() -> Value {
+    fn schema(_: &mut SchemaGenerator) -> Value {
         json!({"type": "string"})
     }
 
@@ -62,7 +106,7 @@ impl FromArgument for bool {
         "true or false".to_owned()
     }
 
-    fn schema() -> Value {
+    fn schema(_: &mut SchemaGenerator) -> Value {
         json!({"type": "boolean"})
     }
 
@@ -78,9 +122,8 @@ macro_rules! integers {
                 format!("an integer from {} to {}", $integer::MIN, $integer::MAX)
             }
 
-            fn schema() -> Value {
-                // As text: JSON numbers of the largest types are not exact everywhere.
-                json!({"type": "integer", "format": stringify!($integer)})
+            fn schema(schemas: &mut SchemaGenerator) -> Value {
+                schemas.subschema_for::<$integer>().to_value()
             }
 
             fn from_argument(text: &str) -> Result<Self, Option<String>> {
@@ -98,12 +141,14 @@ integers!(u8, u16, u32, u64, i8, i16, i32, i64);
 
 /// An empty argument is none.
 impl<T: FromArgument> FromArgument for Option<T> {
+    const JSON: bool = T::JSON;
+
     fn allowed() -> String {
         format!("{}, or nothing", T::allowed())
     }
 
-    fn schema() -> Value {
-        T::schema()
+    fn schema(schemas: &mut SchemaGenerator) -> Value {
+        T::schema(schemas)
     }
 
     fn from_argument(text: &str) -> Result<Self, Option<String>> {
@@ -113,16 +158,26 @@ impl<T: FromArgument> FromArgument for Option<T> {
             T::from_argument(text).map(Some)
         }
     }
+
+    fn from_bytes(argument: &[u8]) -> Result<Self, Option<String>> {
+        if argument.is_empty() {
+            Ok(None)
+        } else {
+            T::from_bytes(argument).map(Some)
+        }
+    }
 }
 
 /// A JSON array.
 impl<T: DeserializeOwned + Send + FromArgument> FromArgument for Vec<T> {
+    const JSON: bool = true;
+
     fn allowed() -> String {
         format!("a JSON array, each element {}", T::allowed())
     }
 
-    fn schema() -> Value {
-        json!({"type": "array", "items": T::schema()})
+    fn schema(schemas: &mut SchemaGenerator) -> Value {
+        json!({"type": "array", "items": T::schema(schemas)})
     }
 
     fn from_argument(text: &str) -> Result<Self, Option<String>> {
@@ -131,18 +186,28 @@ impl<T: DeserializeOwned + Send + FromArgument> FromArgument for Vec<T> {
 }
 
 /// Reads an argument, or says which it was, what came and what is allowed.
-pub(super) fn read<T: FromArgument>(name: &str, argument: &[u8]) -> Result<T, String> {
-    let fail = |found: &str, reason: Option<String>| {
+pub(super) fn read<T: FromArgument>(name: &str, schema: &Checked, argument: &[u8]) -> Result<T, String> {
+    let checked = if T::JSON && !argument.is_empty() {
+        check(schema, argument)
+    } else {
+        Ok(())
+    };
+    checked.and_then(|()| T::from_bytes(argument)).map_err(|reason| {
+        let found = std::str::from_utf8(argument).map_or_else(|_| NOT_UTF8.to_owned(), quoted);
+        let reason = reason.filter(|reason| reason != NOT_UTF8);
         let reason = reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-        Err(format!(
+        format!(
             "argument {name:?} is {found}; {} is allowed{reason}",
             T::allowed()
-        ))
-    };
-    let Ok(text) = std::str::from_utf8(argument) else {
-        return fail("not valid UTF-8", None);
-    };
-    T::from_argument(text).or_else(|reason| fail(&quoted(text), reason))
+        )
+    })
+}
+
+fn check(schema: &Checked, argument: &[u8]) -> Result<(), Option<String>> {
+    let value = serde_json::from_slice(argument).map_err(|error| Some(error.to_string()))?;
+    schema
+        .check(&value)
+        .map_err(|violation| Some(violation.to_string()))
 }
 
 fn quoted(text: &str) -> String {
@@ -159,10 +224,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::contract::schema::generator;
 
-    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[derive(Debug, PartialEq, serde::Deserialize, JsonSchema)]
     struct Step {
+        #[schemars(range(max = 1000))]
         price: u64,
+    }
+
+    fn read<T: FromArgument>(name: &str, argument: &[u8]) -> Result<T, String> {
+        let mut schemas = generator();
+        let schema = T::schema(&mut schemas);
+        super::read(
+            name,
+            &Checked::new(schema, schemas.take_definitions(true)),
+            argument,
+        )
     }
 
     fn fails<T: FromArgument + Debug>(text: &str) -> String {
@@ -182,6 +259,8 @@ mod tests {
             Ok(vec!["a".to_owned(), "b".to_owned()])
         );
         assert_eq!(read("step", br#"{"price": 700}"#), Ok(Json(Step { price: 700 })));
+        assert_eq!(read("step", b""), Ok(None::<Json<Step>>));
+        assert_eq!(read("bytes", b"\xff"), Ok(Raw(vec![0xff])));
     }
 
     #[test]
@@ -189,7 +268,13 @@ mod tests {
         let expected = r#"argument "price" is "256"; an integer from 0 to 255 is allowed"#;
         assert_eq!(fails::<u8>("256"), expected);
         assert!(fails::<bool>("yes").contains(r#"is "yes"; true or false is allowed"#));
-        assert!(fails::<Json<Step>>(r#"{"price": "x"}"#).contains("expected u64"));
+        assert!(
+            fails::<Json<Step>>(r#"{"price": "x"}"#).ends_with(r#"(at price: type "integer" is allowed)"#)
+        );
+        let expected = r#"argument "price" is "{\"price\": 1001}"; JSON of Step is allowed (at price: a number of at most 1000 is allowed)"#;
+        assert_eq!(fails::<Json<Step>>(r#"{"price": 1001}"#), expected);
+        assert!(fails::<Json<Step>>("{").contains("EOF while parsing"));
+        assert!(fails::<Vec<u8>>("[1, 256]").ends_with("(at [1]: a number of at most 255 is allowed)"));
         assert!(fails::<u64>(&"9".repeat(100)).contains(&format!("{:?}...", "9".repeat(64))));
         assert!(
             read::<String>("id", b"\xff")

@@ -5,6 +5,7 @@ mod context;
 mod error;
 mod function;
 mod metadata;
+mod schema;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -14,10 +15,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use tracing::debug;
 
-pub use self::argument::{FromArgument, Json};
+pub use self::argument::{FromArgument, Json, Raw};
 pub use self::context::TransactionContext;
 pub use self::error::ContractError;
-pub use self::function::{Function, Handler};
+pub use self::function::{Function, Handler, IntoAnswer};
 use crate::chaincode::{Answer, Response, refusal, success};
 use crate::{Chaincode, ChaincodeStub};
 
@@ -27,11 +28,10 @@ const SYSTEM: &str = "org.hyperledger.fabric";
 /// Its only function.
 const GET_METADATA: &str = "GetMetadata";
 
-type Before = Arc<
-    dyn Fn(TransactionContext) -> Pin<Box<dyn Future<Output = Result<(), ContractError>> + Send>>
-        + Send
-        + Sync,
->;
+type Running<T> = Pin<Box<dyn Future<Output = Result<T, ContractError>> + Send>>;
+type Before = Box<dyn Fn(TransactionContext) -> Running<()> + Send + Sync>;
+type After = Box<dyn Fn(TransactionContext, Arc<[u8]>) -> Running<()> + Send + Sync>;
+type Unknown = Box<dyn Fn(TransactionContext) -> Running<Vec<u8>> + Send + Sync>;
 
 /// A contract: functions under a common name.
 ///
@@ -58,6 +58,8 @@ pub struct Contract {
     name: String,
     functions: BTreeMap<String, Function>,
     before: Option<Before>,
+    after: Option<After>,
+    unknown: Option<Unknown>,
 }
 
 impl Contract {
@@ -67,6 +69,8 @@ impl Contract {
             name: name.into(),
             functions: BTreeMap::new(),
             before: None,
+            after: None,
+            unknown: None,
         }
     }
 
@@ -109,28 +113,76 @@ impl Contract {
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: Into<ContractError>,
     {
-        self.before = Some(Arc::new(move |context| {
+        self.before = Some(Box::new(move |context| {
             let running = hook(context);
             Box::pin(async move { running.await.map_err(Into::into) })
         }));
         self
     }
 
-    async fn call(&self, function: &Function, context: TransactionContext, args: &[Vec<u8>]) -> Response {
+    /// Runs after every function of this contract that went well, with the answer's bytes; an error of it is the answer instead.
+    #[must_use]
+    pub fn after<F, R, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(TransactionContext, Arc<[u8]>) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<ContractError>,
+    {
+        self.after = Some(Box::new(move |context, answer| {
+            let running = hook(context, answer);
+            Box::pin(async move { running.await.map_err(Into::into) })
+        }));
+        self
+    }
+
+    /// Answers calls of functions that this contract has not; [`TransactionContext::function`] is the name that was called. The other
+    /// hooks run around it.
+    #[must_use]
+    pub fn unknown<F, R, T, E>(mut self, hook: F) -> Self
+    where
+        F: Fn(TransactionContext) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<T, E>> + Send + 'static,
+        T: IntoAnswer,
+        E: Into<ContractError>,
+    {
+        self.unknown = Some(Box::new(move |context| {
+            let running = hook(context);
+            Box::pin(async move { running.await.map_err(Into::into)?.into_answer() })
+        }));
+        self
+    }
+
+    async fn call(&self, called: Called<'_>, context: TransactionContext, args: &[Vec<u8>]) -> Response {
         let run = async {
-            if function.is_own_org() {
+            if let Called::Function(function) = called
+                && function.is_own_org()
+            {
                 context.require_own_org()?;
             }
             if let Some(before) = &self.before {
                 before(context.clone()).await?;
             }
-            function.call(context, args).await
+            let payload = match called {
+                Called::Function(function) => function.call(context.clone(), args).await?,
+                Called::Unknown(unknown) => unknown(context.clone()).await?,
+            };
+            if let Some(after) = &self.after {
+                after(context, payload.as_slice().into()).await?;
+            }
+            Ok::<_, ContractError>(payload)
         };
         match run.await {
             Ok(payload) => success(payload),
             Err(error) => refusal(error.status(), error.message()),
         }
     }
+}
+
+/// What a call runs.
+#[derive(Clone, Copy)]
+enum Called<'a> {
+    Function(&'a Function),
+    Unknown(&'a Unknown),
 }
 
 /// A chaincode made of contracts. `Contract:Function` names a function; without a contract, the first one's is meant. A
@@ -140,12 +192,14 @@ pub struct Contracts {
     version: String,
     /// In the order they were added: the first is the default.
     contracts: Vec<Contract>,
+    /// In place of what would be generated.
+    metadata: Option<Value>,
 }
 
 /// What a call's first argument names.
 enum Route<'a> {
     Metadata,
-    Function(&'a Contract, &'a Function),
+    Contract(&'a Contract, Called<'a>, &'a str),
 }
 
 impl Contracts {
@@ -155,22 +209,38 @@ impl Contracts {
             title: title.into(),
             version: version.into(),
             contracts: Vec::new(),
+            metadata: None,
         }
     }
 
-    /// Adds a contract; the first is the default.
+    /// Adds a contract; the first is the default. A second contract of the same name takes the first one's place.
     #[must_use]
     pub fn with(mut self, contract: Contract) -> Self {
-        self.contracts.push(contract);
+        match self
+            .contracts
+            .iter_mut()
+            .find(|found| found.name == contract.name)
+        {
+            Some(found) => *found = contract,
+            None => self.contracts.push(contract),
+        }
+        self
+    }
+
+    /// Metadata to answer with in place of what would be generated, as other contract libraries take it from `contract-metadata/metadata.json`. It
+    /// describes only: arguments are checked as the functions say.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Value) -> Self {
+        self.metadata = Some(metadata);
         self
     }
 
     /// What `org.hyperledger.fabric:GetMetadata` answers, as Fabric's contract schema has it.
     pub fn metadata(&self) -> Value {
-        metadata::of(self)
+        self.metadata.clone().unwrap_or_else(|| metadata::of(self))
     }
 
-    fn route(&self, called: &str) -> Result<Route<'_>, ContractError> {
+    fn route<'a>(&'a self, called: &'a str) -> Result<Route<'a>, ContractError> {
         let (contract, function) = match called.rsplit_once(':') {
             Some((SYSTEM, GET_METADATA)) => return Ok(Route::Metadata),
             Some((contract, function)) => (Some(contract), function),
@@ -192,17 +262,27 @@ impl Contracts {
                 known.join(", ")
             )));
         };
-        let function = found
+        let registered = found
             .functions
             .get(function)
             .or_else(|| found.functions.get(&capitalised(function)));
-        function
-            .map(|function| Route::Function(found, function))
-            .ok_or_else(|| {
+        if let Some(registered) = registered {
+            return Ok(Route::Contract(
+                found,
+                Called::Function(registered),
+                registered.name(),
+            ));
+        }
+        match &found.unknown {
+            Some(unknown) => Ok(Route::Contract(found, Called::Unknown(unknown), function)),
+            None => {
                 let known: Vec<_> = found.functions.keys().map(String::as_str).collect();
                 let (name, known) = (&found.name, known.join(", "));
-                ContractError::not_found(format!("no function {called:?}; contract {name:?} has: {known}"))
-            })
+                Err(ContractError::not_found(format!(
+                    "no function {called:?}; contract {name:?} has: {known}"
+                )))
+            }
+        }
     }
 
     async fn answer(&self, stub: ChaincodeStub) -> Response {
@@ -216,11 +296,11 @@ impl Contracts {
         };
         match route {
             Ok(Route::Metadata) => success(self.metadata().to_string().into_bytes()),
-            Ok(Route::Function(contract, function)) => {
-                debug!(contract = contract.name, function = function.name(), "called");
-                let context = TransactionContext::new(stub.clone(), function.name());
+            Ok(Route::Contract(contract, called, function)) => {
+                debug!(contract = contract.name, function, "called");
+                let context = TransactionContext::new(stub.clone(), function);
                 contract
-                    .call(function, context, args.get(1..).unwrap_or_default())
+                    .call(called, context, args.get(1..).unwrap_or_default())
                     .await
             }
             Err(error) => refusal(error.status(), error.message()),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chaincode_shim::{
-    ChaincodeServer, Contract, ContractError, Contracts, Error, Function, Json, Response, ServerConfig,
-    TransactionContext,
+    ChaincodeServer, Contract, ContractError, Contracts, Error, Function, Json, JsonSchema, Raw, Response,
+    ServerConfig, TransactionContext,
 };
 use fabric_protos::protos::GetState;
 use fabric_protos::protos::chaincode_message::Type;
@@ -16,8 +16,9 @@ use serde_json::{Value, json};
 use crate::certificates::Authority;
 use crate::peer::{Peer, Running, config, proposal};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Step {
+    #[schemars(range(max = 1000))]
     price: u64,
 }
 
@@ -62,7 +63,7 @@ fn contracts() -> Contracts {
     let first = Contract::new("sale")
         .submit("Close", ["id"], close)
         .submit("Add", ["a", "b"], add)
-        .evaluate("Double", ["step", "times"], double)
+        .with(Function::evaluate("Double", ["step", "times"], double).returns::<Step>())
         .evaluate("Read", ["id"], read)
         .evaluate("Which", [], which);
     let second = Contract::new("token").with(Function::evaluate("Which", [], which));
@@ -311,14 +312,172 @@ async fn metadata_names_contracts_functions_and_parameters() {
         "name": "Add",
         "tag": ["submit", "SUBMIT"],
         "parameters": [
-            {"name": "a", "schema": {"type": "integer", "format": "u64"}},
-            {"name": "b", "schema": {"type": "integer", "format": "u64"}},
+            {"name": "a", "schema": {"type": "integer", "format": "uint64", "minimum": 0}},
+            {"name": "b", "schema": {"type": "integer", "format": "uint64", "minimum": 0}},
         ],
     });
     assert_eq!(sale["transactions"][0], add);
     assert_eq!(sale["transactions"][2]["tag"][0], "evaluate");
+    let step = &sale["transactions"][2]["parameters"][0];
+    assert_eq!(
+        *step,
+        json!({"name": "step", "schema": {"$ref": "#/components/schemas/Step"}})
+    );
+    assert_eq!(
+        sale["transactions"][2]["returns"],
+        json!({"$ref": "#/components/schemas/Step"})
+    );
+    assert_eq!(
+        metadata["components"]["schemas"]["Step"]["properties"]["price"]["maximum"],
+        1000
+    );
     assert_eq!(sale["transactions"][2]["parameters"][1]["name"], "times");
     assert!(metadata["contracts"]["token"].get("default").is_none());
     let system = &metadata["contracts"]["org.hyperledger.fabric"];
     assert_eq!(system["transactions"][0]["name"], "GetMetadata");
+}
+
+#[tokio::test]
+async fn arguments_are_checked_against_their_schema() {
+    let (_server, mut peer) = start(contracts()).await;
+    let cases = [
+        (
+            r#"{"price": 1001}"#,
+            "(at price: a number of at most 1000 is allowed)",
+        ),
+        (
+            r#"{"price": -1}"#,
+            "(at price: a number of at least 0 is allowed)",
+        ),
+        (r#"{"price": "1"}"#, r#"(at price: type "integer" is allowed)"#),
+        ("{}", r#"(an object with "price" is allowed)"#),
+        ("[1]", r#"(type "object" is allowed)"#),
+    ];
+    for (step, reason) in cases {
+        let (status, message) = text(&call(&mut peer, &["Double", step, ""]).await);
+        assert_eq!(status, 400);
+        assert!(
+            message.starts_with("argument \"step\" is ") && message.ends_with(reason),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_other_than_the_metadata_says_is_an_error() {
+    let (_server, mut peer) = start(contracts()).await;
+    let response = call(&mut peer, &["Double", r#"{"price": 600}"#, ""]).await;
+    let expected = "the answer of Double is not as described: at price: a number of at most 1000 is allowed";
+    assert_eq!(text(&response), (500, expected.to_owned()));
+    let contract = Contract::new("t")
+        .with(Function::evaluate("Text", [], which).returns::<String>())
+        .with(Function::evaluate("Wrong", [], which).returns::<u8>());
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    assert_eq!(text(&call(&mut peer, &["Text"]).await), (200, "Text".to_owned()));
+    assert_eq!(call(&mut peer, &["Wrong"]).await.status, 500);
+}
+
+#[test]
+#[should_panic(expected = r#"Take: values are not checked for "pattern", which a schema asks for"#)]
+fn a_schema_that_nobody_would_check_is_refused_at_the_start() {
+    #[derive(Deserialize, JsonSchema)]
+    #[allow(dead_code, reason = "only its schema matters")]
+    struct Named {
+        #[schemars(regex(pattern = r"^a+$"))]
+        name: String,
+    }
+    async fn take(_: TransactionContext, _: Json<Named>) -> Result<(), ContractError> {
+        Ok(())
+    }
+    let _ = Contract::new("t").submit("Take", ["named"], take);
+}
+
+#[tokio::test]
+async fn the_after_hook_sees_the_answer_and_can_refuse() {
+    let contract = Contract::new("sale")
+        .evaluate("AddOne", ["n"], add_one)
+        .submit("Close", ["id"], close)
+        .before(|ctx: TransactionContext| async move {
+            assert!(ctx.attach(7_u32).is_none());
+            assert_eq!(ctx.attach(8_u32).as_deref(), Some(&7));
+            Ok::<_, ContractError>(())
+        })
+        .after(|ctx: TransactionContext, answer: Arc<[u8]>| async move {
+            assert_eq!(ctx.attachment::<u32>().as_deref(), Some(&8));
+            assert_eq!(ctx.attachment::<String>(), None);
+            match &*answer {
+                b"13" => Err(ContractError::forbidden(format!("{} said 13", ctx.function()))),
+                b"" => Err(ContractError::internal("after a refusal")),
+                _ => Ok(()),
+            }
+        });
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    assert_eq!(
+        text(&call(&mut peer, &["AddOne", "1"]).await),
+        (200, "2".to_owned())
+    );
+    assert_eq!(
+        text(&call(&mut peer, &["AddOne", "12"]).await),
+        (403, "AddOne said 13".to_owned())
+    );
+    // Not after a refusal.
+    assert_eq!(
+        text(&call(&mut peer, &["Close", "l1"]).await),
+        (409, "listing l1 is closed".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn the_unknown_hook_answers_for_functions_that_are_not_there() {
+    let contract = Contract::new("sale")
+        .submit("Close", ["id"], close)
+        .before(|ctx: TransactionContext| async move {
+            if ctx.function() == "Stop" {
+                return Err(ContractError::forbidden("stopped"));
+            }
+            Ok(())
+        })
+        .unknown(|ctx: TransactionContext| async move {
+            let args = ctx.stub().get_args().len();
+            Ok::<_, ContractError>(format!("{} with {}", ctx.function(), args - 1))
+        });
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    assert_eq!(
+        text(&call(&mut peer, &["buy", "1", "2"]).await),
+        (200, "buy with 2".to_owned())
+    );
+    assert_eq!(
+        text(&call(&mut peer, &["sale:Sell"]).await),
+        (200, "Sell with 0".to_owned())
+    );
+    assert_eq!(
+        text(&call(&mut peer, &["Stop"]).await),
+        (403, "stopped".to_owned())
+    );
+    assert_eq!(
+        text(&call(&mut peer, &["Close", "l2"]).await),
+        (200, String::new())
+    );
+    assert_eq!(call(&mut peer, &["token:Sell"]).await.status, 404);
+}
+
+#[tokio::test]
+async fn raw_bytes_go_in_and_out_as_they_are() {
+    async fn reverse(_: TransactionContext, Raw(mut bytes): Raw) -> Result<Raw, ContractError> {
+        bytes.reverse();
+        Ok(Raw(bytes))
+    }
+    let contract = Contract::new("t").evaluate("Reverse", ["bytes"], reverse);
+    let (_server, mut peer) = start(Contracts::new("t", "1").with(contract)).await;
+    let args = vec![b"Reverse".to_vec(), b"\xff\0\x01".to_vec()];
+    peer.invoke_as(Type::Transaction, "tx", args, None).await;
+    assert_eq!(peer.completed("tx").await.payload, b"\x01\0\xff");
+}
+
+#[tokio::test]
+async fn metadata_of_ones_own_takes_the_place_of_the_generated() {
+    let own = json!({"info": {"title": "mine"}, "contracts": {}});
+    let (_server, mut peer) = start(contracts().with_metadata(own.clone())).await;
+    let response = call(&mut peer, &["org.hyperledger.fabric:GetMetadata"]).await;
+    assert_eq!(serde_json::from_slice::<Value>(&response.payload).unwrap(), own);
 }

@@ -1,0 +1,480 @@
+//! JSON schemas: where they come from, and whether a value keeps one.
+//!
+//! Types make their schemas with `schemars`; named ones go to the metadata's `components.schemas`, as in Fabric's other contract libraries. What
+//! serde cannot see (ranges, lengths, forbidden extra fields) is checked here, keyword by keyword.
+
+use std::fmt;
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use serde_json::{Map, Value};
+
+/// Where references point to.
+const COMPONENTS: &str = "/components/schemas";
+
+/// Keywords that only describe.
+const DESCRIBING: [&str; 12] = [
+    "$comment",
+    "$schema",
+    "contentEncoding",
+    "default",
+    "deprecated",
+    "description",
+    "examples",
+    "format",
+    "readOnly",
+    "title",
+    "writeOnly",
+    "contentMediaType",
+];
+
+/// Makes schemas whose references fit into the metadata.
+pub(super) fn generator() -> SchemaGenerator {
+    SchemaSettings::draft07()
+        .with(|settings| {
+            settings.definitions_path = COMPONENTS.into();
+            settings.meta_schema = None;
+        })
+        .into_generator()
+}
+
+/// A schema with the named schemas that it refers to.
+#[derive(Debug, Clone, Default)]
+pub struct Checked {
+    schema: Value,
+    components: Map<String, Value>,
+}
+
+/// Why a value does not keep a schema.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Violation {
+    /// Where in the value: `steps[2].price`; empty for the value itself.
+    at: String,
+    /// What is allowed there.
+    allowed: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.strip_prefix('.').unwrap_or(&self.at);
+        if !at.is_empty() {
+            write!(f, "at {at}: ")?;
+        }
+        write!(f, "{} is allowed", self.allowed)
+    }
+}
+
+type Check = Result<(), Violation>;
+
+impl Checked {
+    pub(super) fn new(schema: Value, components: Map<String, Value>) -> Self {
+        Self { schema, components }
+    }
+
+    /// Whether it is that of text.
+    pub(super) fn is_text(&self) -> bool {
+        self.schema.get("type").is_some_and(|of_type| of_type == "string")
+    }
+
+    pub(super) fn check(&self, value: &Value) -> Check {
+        self.value(&self.schema, value, "")
+    }
+
+    /// The first keyword that [`check`](Self::check) does not know.
+    pub(super) fn unknown_keyword(&self) -> Option<String> {
+        let schemas = std::iter::once(&self.schema).chain(self.components.values());
+        schemas.into_iter().find_map(unknown_keyword)
+    }
+
+    fn value(&self, schema: &Value, value: &Value, at: &str) -> Check {
+        let keywords = match schema {
+            Value::Object(keywords) => keywords,
+            Value::Bool(false) => return violation(at, "nothing"),
+            _ => return Ok(()),
+        };
+        for (keyword, wanted) in keywords {
+            match keyword.as_str() {
+                "$ref" => self.value(self.named(wanted), value, at)?,
+                "allOf" => {
+                    for schema in list(wanted) {
+                        self.value(schema, value, at)?;
+                    }
+                }
+                "anyOf" => self.some_of(list(wanted), value, at, |n| n >= 1)?,
+                "oneOf" => self.some_of(list(wanted), value, at, |n| n == 1)?,
+                "not" if self.value(wanted, value, at).is_ok() => return violation(at, "something else"),
+                "type" => of_type(wanted, value, at)?,
+                "enum" if !list(wanted).contains(value) => return violation(at, format!("one of {wanted}")),
+                "const" if wanted != value => return violation(at, wanted.to_string()),
+                _ => {}
+            }
+        }
+        match value {
+            Value::Object(fields) => self.fields(keywords, fields, at),
+            Value::Array(items) => self.items(keywords, items, at),
+            Value::String(text) => length(
+                keywords,
+                ["minLength", "maxLength"],
+                text.chars().count(),
+                "characters",
+                at,
+            ),
+            Value::Number(_) => number(keywords, value, at),
+            Value::Bool(_) | Value::Null => Ok(()),
+        }
+    }
+
+    fn named(&self, reference: &Value) -> &Value {
+        let name = reference.as_str().unwrap_or_default();
+        let name = name
+            .strip_prefix('#')
+            .and_then(|path| path.strip_prefix(COMPONENTS));
+        let name = name.and_then(|name| name.strip_prefix('/')).unwrap_or_default();
+        self.components.get(name).unwrap_or(&Value::Bool(false))
+    }
+
+    fn some_of(&self, schemas: &[Value], value: &Value, at: &str, enough: impl Fn(usize) -> bool) -> Check {
+        let failures: Vec<_> = schemas
+            .iter()
+            .filter_map(|schema| self.value(schema, value, at).err())
+            .collect();
+        if enough(schemas.len() - failures.len()) {
+            return Ok(());
+        }
+        // The alternative that got furthest into the value says most.
+        let deepest = failures.into_iter().max_by_key(|violation| violation.at.len());
+        Err(deepest.unwrap_or_else(|| Violation {
+            at: at.to_owned(),
+            allowed: "exactly one of several forms".to_owned(),
+        }))
+    }
+
+    fn fields(&self, keywords: &Map<String, Value>, fields: &Map<String, Value>, at: &str) -> Check {
+        let known = keywords.get("properties").and_then(Value::as_object);
+        for required in keywords.get("required").map(list).into_iter().flatten() {
+            let name = required.as_str().unwrap_or_default();
+            if !fields.contains_key(name) {
+                return violation(at, format!("an object with {name:?}"));
+            }
+        }
+        length(
+            keywords,
+            ["minProperties", "maxProperties"],
+            fields.len(),
+            "fields",
+            at,
+        )?;
+        for (name, value) in fields {
+            let at = format!("{at}.{name}");
+            match known
+                .and_then(|known| known.get(name))
+                .or_else(|| keywords.get("additionalProperties"))
+            {
+                Some(Value::Bool(false)) => return violation(&at, "no such field"),
+                Some(schema) => self.value(schema, value, &at)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn items(&self, keywords: &Map<String, Value>, items: &[Value], at: &str) -> Check {
+        length(keywords, ["minItems", "maxItems"], items.len(), "elements", at)?;
+        if keywords.get("uniqueItems") == Some(&Value::Bool(true)) {
+            let repeated = (1..items.len()).find(|&n| items[..n].contains(&items[n]));
+            if let Some(n) = repeated {
+                return violation(&format!("{at}[{n}]"), "an element that is not there yet");
+            }
+        }
+        for (n, item) in items.iter().enumerate() {
+            let schema = match keywords.get("items") {
+                Some(Value::Array(places)) => places.get(n).or_else(|| keywords.get("additionalItems")),
+                schema => schema,
+            };
+            if let Some(schema) = schema {
+                self.value(schema, item, &format!("{at}[{n}]"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn violation(at: &str, allowed: impl Into<String>) -> Check {
+    Err(Violation {
+        at: at.to_owned(),
+        allowed: allowed.into(),
+    })
+}
+
+fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+fn of_type(wanted: &Value, value: &Value, at: &str) -> Check {
+    let is = |wanted: &Value| match wanted.as_str().unwrap_or_default() {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "number" => value.is_number(),
+        "integer" => {
+            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+        }
+        _ => false,
+    };
+    let matches = wanted
+        .as_array()
+        .map_or_else(|| is(wanted), |types| types.iter().any(is));
+    if matches {
+        Ok(())
+    } else {
+        violation(at, format!("type {wanted}"))
+    }
+}
+
+fn length(
+    keywords: &Map<String, Value>,
+    [least, most]: [&str; 2],
+    found: usize,
+    of: &str,
+    at: &str,
+) -> Check {
+    let bound = |keyword: &str| keywords.get(keyword).and_then(Value::as_u64);
+    let found = u64::try_from(found).unwrap_or(u64::MAX);
+    if bound(least).is_some_and(|least| found < least) || bound(most).is_some_and(|most| found > most) {
+        let (least, most) = (bound(least).unwrap_or(0), bound(most));
+        let most = most.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
+        return violation(at, format!("{least} to {most} {of}"));
+    }
+    Ok(())
+}
+
+fn number(keywords: &Map<String, Value>, value: &Value, at: &str) -> Check {
+    type Allowed = fn(std::cmp::Ordering) -> bool;
+    let bounds: [(&str, &str, Allowed); 4] = [
+        ("minimum", "at least", std::cmp::Ordering::is_ge),
+        ("maximum", "at most", std::cmp::Ordering::is_le),
+        ("exclusiveMinimum", "more than", std::cmp::Ordering::is_gt),
+        ("exclusiveMaximum", "less than", std::cmp::Ordering::is_lt),
+    ];
+    for (keyword, words, allowed) in bounds {
+        if let Some(bound) = keywords.get(keyword)
+            && !compare(value, bound).is_some_and(allowed)
+        {
+            return violation(at, format!("a number of {words} {bound}"));
+        }
+    }
+    Ok(())
+}
+
+/// Integers exactly, everything else as far as a double goes.
+fn compare(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
+    let integer = |value: &Value| {
+        value
+            .as_i64()
+            .map(i128::from)
+            .or_else(|| value.as_u64().map(i128::from))
+    };
+    match (integer(left), integer(right)) {
+        (Some(left), Some(right)) => Some(left.cmp(&right)),
+        _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
+    }
+}
+
+/// The first keyword of a schema, or of those inside it, that is neither checked nor a description.
+fn unknown_keyword(schema: &Value) -> Option<String> {
+    for (keyword, value) in schema.as_object()? {
+        let inner: Vec<&Value> = match keyword.as_str() {
+            "allOf" | "anyOf" | "oneOf" => list(value).iter().collect(),
+            "properties" => value.as_object().into_iter().flat_map(Map::values).collect(),
+            "items" => value
+                .as_array()
+                .map_or_else(|| vec![value], |places| places.iter().collect()),
+            "not" | "additionalProperties" | "additionalItems" => vec![value],
+            "$ref" | "type" | "enum" | "const" | "required" | "uniqueItems" | "minProperties"
+            | "maxProperties" | "minItems" | "maxItems" | "minLength" | "maxLength" | "minimum"
+            | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => Vec::new(),
+            describing if DESCRIBING.contains(&describing) || describing.starts_with("x-") => Vec::new(),
+            unknown => return Some(unknown.to_owned()),
+        };
+        if let Some(unknown) = inner.into_iter().find_map(unknown_keyword) {
+            return Some(unknown);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(schema: Value, value: &Value) -> Result<(), String> {
+        let components = json!({"Step": {
+            "type": "object",
+            "properties": {"price": {"type": "integer", "minimum": 1, "maximum": 10}},
+            "required": ["price"],
+            "additionalProperties": false,
+        }});
+        let Value::Object(components) = components else {
+            unreachable!("it is an object")
+        };
+        let checked = Checked::new(schema, components);
+        assert_eq!(checked.unknown_keyword(), None);
+        checked.check(value).map_err(|violation| violation.to_string())
+    }
+
+    #[test]
+    fn a_value_that_keeps_its_schema_passes() {
+        let step = || json!({"$ref": "#/components/schemas/Step"});
+        let cases = [
+            (step(), json!({"price": 10})),
+            (
+                json!({"type": "array", "items": step(), "maxItems": 2}),
+                json!([{"price": 1}, {"price": 2}]),
+            ),
+            (json!({"anyOf": [step(), {"type": "null"}]}), Value::Null),
+            (json!({"oneOf": [{"type": "string"}, {"const": 7}]}), json!(7)),
+            (
+                json!({"allOf": [{"type": "integer"}, {"not": {"const": 0}}]}),
+                json!(1),
+            ),
+            (json!({"enum": ["a", "b"]}), json!("b")),
+            (json!({"type": ["string", "null"], "maxLength": 2}), json!("ü€")),
+            (json!({"type": "integer"}), json!(2.0)),
+            (
+                json!({"type": "object", "additionalProperties": {"type": "boolean"}}),
+                json!({"x": true}),
+            ),
+            (
+                json!({"type": "array", "items": [{"type": "string"}, {"type": "integer"}]}),
+                json!(["a", 1]),
+            ),
+            (json!({"type": "integer", "maximum": u64::MAX}), json!(u64::MAX)),
+            (json!(true), json!([1])),
+        ];
+        for (schema, value) in cases {
+            assert_eq!(check(schema.clone(), &value), Ok(()), "{schema} {value}");
+        }
+    }
+
+    #[test]
+    fn a_violation_says_where_and_what_is_allowed() {
+        let steps =
+            json!({"type": "array", "items": {"$ref": "#/components/schemas/Step"}, "uniqueItems": true});
+        let cases = [
+            (
+                steps.clone(),
+                json!([{"price": 1}, {"price": 11}]),
+                "at [1].price: a number of at most 10 is allowed",
+            ),
+            (
+                steps.clone(),
+                json!([{"price": 0}]),
+                "at [0].price: a number of at least 1 is allowed",
+            ),
+            (
+                steps.clone(),
+                json!([{"price": "1"}]),
+                r#"at [0].price: type "integer" is allowed"#,
+            ),
+            (
+                steps.clone(),
+                json!([{}]),
+                r#"at [0]: an object with "price" is allowed"#,
+            ),
+            (
+                steps.clone(),
+                json!([{"price": 1, "pice": 2}]),
+                "at [0].pice: no such field is allowed",
+            ),
+            (
+                steps,
+                json!([{"price": 1}, {"price": 1}]),
+                "at [1]: an element that is not there yet is allowed",
+            ),
+            (
+                json!({"minLength": 1, "maxLength": 3}),
+                json!(""),
+                "1 to 3 characters is allowed",
+            ),
+            (
+                json!({"minItems": 1}),
+                json!([]),
+                "1 to any number of elements is allowed",
+            ),
+            (json!({"enum": ["a"]}), json!("b"), r#"one of ["a"] is allowed"#),
+            (
+                json!({"exclusiveMaximum": 1}),
+                json!(1.0),
+                "a number of less than 1 is allowed",
+            ),
+            (
+                json!({"maximum": 9_007_199_254_740_992_u64}),
+                json!(9_007_199_254_740_993_u64),
+                "a number of at most 9007199254740992 is allowed",
+            ),
+            (
+                json!({"oneOf": [{"minimum": 1}, {"maximum": 9}]}),
+                json!(5),
+                "exactly one of several forms is allowed",
+            ),
+            (
+                json!({"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Step"}]}),
+                json!({"price": 0}),
+                "at price: a number of at least 1 is allowed",
+            ),
+            (
+                json!({"$ref": "#/components/schemas/Gone"}),
+                json!(1),
+                "nothing is allowed",
+            ),
+            (
+                json!({"not": {"type": "null"}}),
+                Value::Null,
+                "something else is allowed",
+            ),
+        ];
+        for (schema, value, expected) in cases {
+            assert_eq!(
+                check(schema.clone(), &value),
+                Err(expected.to_owned()),
+                "{schema} {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn keywords_that_nobody_checks_are_found() {
+        let schema = json!({"type": "object", "properties": {"a": {"items": {"pattern": "x"}}}});
+        assert_eq!(
+            Checked::new(schema, Map::new()).unknown_keyword().as_deref(),
+            Some("pattern")
+        );
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "[a-z]{0,3}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 16, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map("(price|type|items|[a-z])", inner, 0..4)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_schema_and_any_value_give_an_answer(schema in values(), value in values()) {
+            let _ = Checked::new(schema, Map::new()).check(&value);
+        }
+    }
+}
