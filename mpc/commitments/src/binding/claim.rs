@@ -132,3 +132,29 @@ pub(super) fn weight<R: CryptoRng + ?Sized>(rng: &mut R) -> Scalar {
     rng.fill_bytes(&mut bytes);
     Scalar::from(u128::from_le_bytes(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binding::tests::market::rng;
+
+    fn claim(party: usize, scalar: Scalar) -> Claim {
+        let mut sum = Sum::zero();
+        sum.point(&AffinePoint::GENERATOR, scalar);
+        Claim {
+            equations: vec![(sum, BindingError::Opening { party })],
+        }
+    }
+
+    #[test]
+    fn wrong_claims_that_cancel_out_are_found() {
+        let right = claim(0, Scalar::ZERO);
+        let wrong = [right.clone(), claim(1, Scalar::ONE), claim(2, -Scalar::ONE)];
+        assert_eq!(verify(&[], &mut rng(1)), Ok(()));
+        assert_eq!(verify(&[right.clone(), right], &mut rng(1)), Ok(()));
+        assert_eq!(
+            verify(&wrong, &mut rng(1)),
+            Err(BindingError::Opening { party: 1 })
+        );
+    }
+}

@@ -4,8 +4,10 @@ use p256::Scalar;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
+use super::Toss;
 use super::fixed_base::SCALAR_BITS;
 use super::prover::{CommittedRound, Prover};
+use super::wire::MASKED_SUM;
 use crate::Level;
 
 impl Prover {
@@ -29,5 +31,25 @@ impl Prover {
             })
             .collect();
         self.commit(probes, &bits, Zeroizing::new(masks), [SCALAR_BITS; 2], rng)
+    }
+}
+
+impl CommittedRound {
+    /// Answers the coin as an honest party does, but for the masked sums: `alter` is given each, by its repetition, and says what to send
+    /// and prove instead.
+    #[must_use]
+    pub fn answer_otherwise<R: CryptoRng + ?Sized>(
+        self,
+        masked_inputs: &[u8],
+        toss: &Toss,
+        alter: impl Fn(usize, [u8; MASKED_SUM]) -> [u8; MASKED_SUM],
+        rng: &mut R,
+    ) -> (Prover, Vec<u8>) {
+        let mut masked_sums = self.masked_sums(toss);
+        let (sums, _) = masked_sums.as_chunks_mut::<MASKED_SUM>();
+        for (repetition, sum) in sums.iter_mut().enumerate() {
+            *sum = alter(repetition, *sum);
+        }
+        self.prove(masked_inputs, toss, &masked_sums, rng)
     }
 }

@@ -58,6 +58,17 @@ struct Order {
     blinding: Scalar,
 }
 
+impl Order {
+    /// Adds `weight` times the order's increments, level by level.
+    fn add_increments(&self, sums: &mut [Scalar], weight: &Scalar) {
+        for (level, lots) in &self.increments {
+            if let Some(sum) = level.checked_sub(1).and_then(|index| sums.get_mut(index)) {
+                *sum += Scalar::from(*lots) * weight;
+            }
+        }
+    }
+}
+
 impl Prepared {
     /// Prepares the proofs of party `party`, whose orders `openings` are. That the openings open their commitments is for
     /// [`crate::opening::open_book`] to check; proofs of others will not be believed.
@@ -130,7 +141,8 @@ impl Prepared {
         ))
     }
 
-    /// Takes another demand for the book's, and commits to it at every level: a deviation.
+    /// Takes another demand for the book's, and commits to it at every level, while all else is proven of the book: a
+    /// deviation.
     #[cfg(any(test, feature = "deviations"))]
     #[must_use]
     pub fn with_other_demand<R: CryptoRng + ?Sized>(mut self, demand: DemandCurve, rng: &mut R) -> Self {
@@ -180,9 +192,8 @@ impl Prepared {
         for response in opened.iter().chain([&*opened_blinding]) {
             message.scalar(response);
         }
-        for (level, nonce) in (1..=levels).zip(&self.tie.values) {
-            let response = Scalar::from(self.demand.increment(level)) * challenge + nonce;
-            message.scalar(&response);
+        for response in self.tie_responses(&challenge).iter() {
+            message.scalar(response);
         }
         let book_blinding: Zeroizing<Scalar> =
             Zeroizing::new(self.orders.iter().map(|order| order.blinding).sum());
@@ -208,14 +219,19 @@ impl Prepared {
         let mut responses: Secrets = Zeroizing::new(self.opening.values.clone());
         let mut blinding = Zeroizing::new(self.opening.blinding);
         for (order, weight) in self.orders.iter().zip(powers(challenge)) {
-            for (level, lots) in &order.increments {
-                if let Some(response) = level.checked_sub(1).and_then(|index| responses.get_mut(index)) {
-                    *response += Scalar::from(*lots) * weight;
-                }
-            }
+            order.add_increments(&mut responses, &weight);
             *blinding += order.blinding * weight;
         }
         (responses, blinding)
+    }
+
+    /// `a' + c sum_o d_o`.
+    fn tie_responses(&self, challenge: &Scalar) -> Secrets {
+        let mut responses: Secrets = Zeroizing::new(self.tie.values.clone());
+        for order in &self.orders {
+            order.add_increments(&mut responses, challenge);
+        }
+        responses
     }
 
     fn message_length(&self) -> usize {

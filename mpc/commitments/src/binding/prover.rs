@@ -179,14 +179,25 @@ impl CommittedRound {
         toss: &Toss,
         rng: &mut R,
     ) -> (Prover, Vec<u8>) {
-        let statement = &self.prover.statement;
+        let masked_sums = self.masked_sums(toss);
+        self.prove(masked_inputs, toss, &masked_sums, rng)
+    }
+
+    /// Answers with these masked sums, and proves them.
+    pub(super) fn prove<R: CryptoRng + ?Sized>(
+        self,
+        masked_inputs: &[u8],
+        toss: &Toss,
+        masked_sums: &[u8],
+        rng: &mut R,
+    ) -> (Prover, Vec<u8>) {
         let subsets = self.subsets(toss);
-        let mut message = Writer::with_capacity(answer_length(statement, self.rows.len()));
-        self.write_masked_sums(&subsets, &mut message);
+        let mut message = Writer::with_capacity(answer_length(&self.prover.statement, self.rows.len()));
+        message.bytes(masked_sums);
         let sent = Sent {
             commitments: &self.message,
             masked_inputs,
-            masked_sums: message.since(0),
+            masked_sums,
         };
         let (mut transcript, combination) = self.round.combine(&sent, toss);
 
@@ -215,7 +226,9 @@ impl CommittedRound {
     }
 
     /// In constant time: which bits are chosen is public, whether they are set is not.
-    fn write_masked_sums(&self, subsets: &Subsets, message: &mut Writer) {
+    pub(super) fn masked_sums(&self, toss: &Toss) -> Vec<u8> {
+        let subsets = self.subsets(toss);
+        let mut message = Writer::with_capacity(self.masks.values.len() * MASKED_SUM);
         for (subset, mask) in subsets.iter().zip(&self.masks.values) {
             let bits = self.rows.iter().flat_map(|row| &row.values);
             let chosen = bits.zip(subset).filter(|(_, chosen)| **chosen);
@@ -225,6 +238,7 @@ impl CommittedRound {
             message.bytes(bytes.get(SCALAR - MASKED_SUM..).unwrap_or_default());
             sum.zeroize();
         }
+        message.finish()
     }
 
     fn write_announcements<R: CryptoRng + ?Sized>(

@@ -127,3 +127,29 @@ fn messages_of_another_session_attempt_party_round_or_probe() {
     );
     assert_ne!(ATTEMPT, [8; 32]);
 }
+
+/// The ledger's digest fixes every id and commitment, and its sum is compared for itself.
+#[test]
+fn orders_that_are_not_those_of_the_frozen_book() {
+    let market = Market::new(6);
+    let (_, received) = prove_book(&market, 0, market.prepared(0));
+    let mut renamed = received.clone();
+    // The second byte of the first order's id, "a1".
+    renamed.book[7] = b'0';
+    assert_eq!(renamed.refused_by(), "book digest");
+
+    let participants = |change: &dyn Fn(&mut crate::Book)| {
+        let mut participants = market.session.participants().to_vec();
+        change(&mut participants[0].book);
+        let session = crate::Session::new(market.session.terms().clone(), participants).unwrap();
+        let mut received = received.clone();
+        received.statement = crate::binding::Statement::new(&session);
+        received.refused_by()
+    };
+    assert_eq!(participants(&|book| book.count += 1), "book count");
+    assert_eq!(participants(&|book| book.digest.0[0] ^= 1), "book digest");
+    assert_eq!(
+        participants(&|book| book.commitment = crate::BookCommitment::IDENTITY),
+        "book sum"
+    );
+}

@@ -3,8 +3,8 @@
 use p256::Scalar;
 use zeroize::Zeroizing;
 
-use super::market::{Market, order, rng, toss};
-use super::run::{Received, finish_round, prove_book};
+use super::market::{Market, opened, order, rng, toss};
+use super::run::{MASKED, Received, ReceivedRound, finish_round, prove_book};
 use crate::binding::{BindingError, Prover};
 
 const REPETITIONS: usize = 40;
@@ -99,4 +99,38 @@ fn a_masked_sum_plus_the_groups_order() {
         lowest.verify(),
         Err(BindingError::MaskRange { .. } | BindingError::MaskOpening { .. })
     ));
+}
+
+/// Other inputs than those committed to, with masked sums of the parities that the computation opens: by one more or less, proven as
+/// well as can be.
+#[test]
+fn masked_sums_made_to_match_other_inputs() {
+    let market = Market::new(6);
+    let (prover, mut received) = prove_book(&market, 0, market.prepared(0));
+    let committed = prover.commit_round(&[2, 4], &mut rng(5)).unwrap();
+    let (commitments, mut inputs) = (committed.message().to_vec(), committed.inputs().to_vec());
+    let toss = toss(5);
+    let subsets = committed.subsets(&toss);
+    let honest = opened(&subsets, &inputs);
+    inputs[3] ^= true;
+    let implied = opened(&subsets, &inputs);
+    assert_ne!(honest, implied);
+    let (_, answer) = committed.answer_otherwise(
+        MASKED,
+        &toss,
+        |repetition, mut sum| {
+            sum[16] ^= u8::from(honest[repetition] != implied[repetition]);
+            sum
+        },
+        &mut rng(6),
+    );
+    received.rounds.push(ReceivedRound {
+        probes: vec![2, 4],
+        commitments,
+        masked_inputs: MASKED.to_vec(),
+        toss,
+        answer,
+        inputs,
+    });
+    assert_eq!(received.refused_by(), "mask opening");
 }
