@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use mpc_engine::circuit::Cost;
-use order_commitments::Level;
+use order_commitments::{Level, binding::Expected};
 
 use crate::{ClearingTerms, TermsError, protocol::cost_after_search, schedule::Interval, search::Shape};
 
@@ -35,6 +35,28 @@ pub fn budget(terms: &ClearingTerms) -> Result<Budget, TermsError> {
         }))
 }
 
+/// The most rounds and probes that a search takes, for whoever prepares their proofs.
+pub(crate) fn expected(terms: &ClearingTerms) -> Expected {
+    let mut most = Expected::default();
+    for clearing in 0..=terms.levels {
+        let (mut rounds, mut probed) = (0, 0);
+        let mut interval = Interval::all(terms.levels);
+        loop {
+            let probes = interval.probes(terms.fan_out);
+            if probes.is_empty() {
+                break;
+            }
+            rounds += 1;
+            probed += probes.len();
+            let reached = probes.iter().filter(|&&level| level <= clearing).count();
+            interval = interval.narrowed(&probes, reached);
+        }
+        most.rounds = most.rounds.max(rounds);
+        most.probes = most.probes.max(probed);
+    }
+    most
+}
+
 /// The cost of circuits that were compiled already.
 #[derive(Default)]
 struct Costs {
@@ -57,7 +79,8 @@ impl Costs {
         let mut budget = Budget {
             triples: after.triples,
             input_bits: 0,
-            rounds: after.rounds,
+            // The books are published, and echoed.
+            rounds: after.rounds + 2,
         };
         let mut interval = Interval::all(terms.levels);
         loop {

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use order_commitments::{
-    AllocationRule, DemandCurve, DemandSchedule, Level, Lots, MAX_LOTS, OrderRules, Price, PriceGrid, Step,
+    AllocationRule, DemandCurve, DemandSchedule, Level, Lots, MAX_LOTS, OrderRules, Price, PriceGrid,
+    SessionTerms, Step,
     allocation::{AllocationError, OrganisationOutcome, allocate_orders},
     curve::CurveError,
     grid::GridError,
@@ -17,6 +18,7 @@ pub use crate::field::{FieldError, Found};
 use crate::{
     ClearingTerms, Outcome, TermsError,
     field::{Field, Object},
+    ledger::{FreezeError, Frozen},
     terms::{MAX_DEMAND_BITS, demand_bits},
 };
 
@@ -133,6 +135,9 @@ pub enum Problem {
     /// The listing cannot be cleared among these organisations.
     #[error("{0}")]
     Terms(#[from] TermsError),
+    /// The books cannot be frozen.
+    #[error(transparent)]
+    Freeze(#[from] FreezeError),
     /// The outcome contradicts an organisation's orders.
     #[error("book '{msp}': {reason}")]
     Allocation {
@@ -315,6 +320,32 @@ impl Case {
         };
         terms.check()?;
         Ok(terms)
+    }
+
+    /// The session of the case, with every order committed to and every book frozen as the ledger would.
+    ///
+    /// # Errors
+    /// As [`Case::terms`]; no randomness.
+    pub fn freeze(&self, fan_out: usize) -> Result<Frozen, Problem> {
+        self.terms(fan_out)?;
+        let rules = &self.rules;
+        let terms = SessionTerms {
+            channel: "ipo-clear".to_owned(),
+            chaincode: "ipo-clear".to_owned(),
+            listing: self.id.clone(),
+            grid: *rules.grid(),
+            shares: self.lots * rules.lot_size(),
+            lot_size: rules.lot_size(),
+            rule: self.allocation,
+            min_subscription: self.min_lots * rules.lot_size(),
+            max_order: rules.max_order(),
+            fan_out: u32::try_from(fan_out).unwrap_or(u32::MAX),
+        };
+        let books = self
+            .books
+            .iter()
+            .map(|book| (book.msp.clone(), book.orders.clone()));
+        Ok(Frozen::new(terms, books.collect())?)
     }
 
     /// The outcome by the plaintext reference.

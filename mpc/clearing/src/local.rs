@@ -6,12 +6,11 @@ use mpc_engine::{
     Error, Transport,
     transport::{Delayed, Endpoint, Identity, MemoryTransport, TlsTransport, Trust, key_hash},
 };
-use order_commitments::DemandCurve;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use thiserror::Error as ThisError;
 use tokio::{net::TcpListener, task::JoinSet};
 
-use crate::{Attempt, ClearingError, ClearingTerms, Outcome, PartyStats, run_party};
+use crate::{Attempt, ClearingError, Outcome, PartyStats, ledger::Frozen, run_party};
 
 /// How the parties reach each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,7 @@ pub enum Network {
     Memory,
 }
 
-/// The name of the parties' connections, and of their session: nobody else can reach them.
+/// The name of the parties' connections: nobody else can reach them.
 const NAME: [u8; 32] = *b"ipo-clearing within one process ";
 
 /// How long a party waits for another. Both are in this process, so this only ends a run that has gone wrong.
@@ -60,34 +59,32 @@ pub enum LocalError {
     Task(#[from] tokio::task::JoinError),
 }
 
-/// Clears a listing among parties in this process, each with its demand curve, in the order of the terms' participants. Every message
-/// takes `latency` longer than it would.
+/// Clears a session among parties in this process, each with its own book. Every message takes `latency` longer than it would.
 ///
 /// # Errors
 /// The first party's error that is no consequence of another's.
 pub async fn clear_locally(
-    terms: &ClearingTerms,
-    curves: &[DemandCurve],
+    frozen: &Frozen,
     network: Network,
     latency: Duration,
 ) -> Result<(Outcome, Vec<PartyStats>), LocalError> {
+    let parties = frozen.session.participants().len();
     match network {
-        Network::Tls => over(terms, curves, connect(curves.len()).await?, latency).await,
-        Network::Memory => over(terms, curves, MemoryTransport::network(curves.len()), latency).await,
+        Network::Tls => over(frozen, connect(parties).await?, latency).await,
+        Network::Memory => over(frozen, MemoryTransport::network(parties), latency).await,
     }
 }
 
 async fn over<T: Transport>(
-    terms: &ClearingTerms,
-    curves: &[DemandCurve],
+    frozen: &Frozen,
     transports: Vec<T>,
     latency: Duration,
 ) -> Result<(Outcome, Vec<PartyStats>), LocalError> {
     if latency.is_zero() {
-        return run(terms, curves, transports).await;
+        return run(frozen, transports).await;
     }
     let delayed = transports.into_iter().map(|party| Delayed::new(party, latency));
-    run(terms, curves, delayed.collect()).await
+    run(frozen, delayed.collect()).await
 }
 
 /// Connects parties with each other over loopback, each with a key of its own that the others know.
@@ -128,20 +125,19 @@ async fn connect(parties: usize) -> Result<Vec<TlsTransport>, LocalError> {
 }
 
 async fn run<T: Transport>(
-    terms: &ClearingTerms,
-    curves: &[DemandCurve],
+    frozen: &Frozen,
     transports: Vec<T>,
 ) -> Result<(Outcome, Vec<PartyStats>), LocalError> {
     let mut parties = JoinSet::new();
-    for (party, (transport, curve)) in transports.into_iter().zip(curves.iter().cloned()).enumerate() {
-        let terms = terms.clone();
+    for (party, transport) in transports.into_iter().enumerate() {
+        let own = frozen.own_book(party);
         parties.spawn(async move {
             let attempt = Attempt {
-                session: NAME,
+                purpose: own.session().id().0,
                 counter: 0,
                 patience: PATIENCE,
             };
-            (party, run_party(transport, &attempt, &terms, &curve).await)
+            (party, run_party(transport, &attempt, &own).await)
         });
     }
     let mut results = Vec::new();
@@ -179,10 +175,14 @@ async fn run<T: Transport>(
             }
         }
     }
+    let participants = frozen.session.participants();
     match (failed, outcome) {
         (None, Some(outcome)) => Ok((outcome, all_stats)),
         (Some((party, error)), _) => Err(LocalError::Party {
-            participant: terms.participants.get(party).cloned().unwrap_or_default(),
+            participant: participants
+                .get(party)
+                .map(|it| it.msp.clone())
+                .unwrap_or_default(),
             error,
         }),
         (None, None) => Err(LocalError::Disagreement),

@@ -2,16 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use mpc_engine::{Demand, Preprocessed, Setup, Stats, Terms, Transport};
-use order_commitments::DemandCurve;
+use mpc_engine::{Demand, Preprocessed, Setup, Stats, Terms, Transport, Work};
 
-use crate::{ClearingError, ClearingTerms, Outcome, budget, clear};
+use crate::{ClearingError, ClearingTerms, Outcome, OwnBook, Ready, Spent, budget, clear_recorded};
 
-/// What names a run. All parties must name the same.
+/// What names a run next to its session. All parties must name the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// The session's id: a digest of the terms, the participants and their books.
-    pub session: [u8; 32],
+    /// What the preprocessing is for: the session's id, or anything that all parties have.
+    pub purpose: [u8; 32],
     /// Which attempt at the session this is, from 0.
     pub counter: u32,
     /// How long this party waits for any one message.
@@ -37,34 +36,48 @@ pub struct PartyStats {
     pub preprocessing: Duration,
     /// The time from the first input to the outcome.
     pub online: Duration,
+    /// What of the online time the binding took: the own proofs, and waiting for the verification of the others'. What was
+    /// prepared during the phases before is not in it, unless it was waited for.
+    pub binding: Spent,
 }
 
-/// Runs one party of a clearing over connections to the others, whose order is that of the terms' participants.
+/// Runs one party of a clearing over connections to the others, whose order is that of the session's participants.
 ///
 /// # Errors
-/// As [`clear`]. The engine's errors name the check that failed and whom this party suspects.
+/// As [`crate::clear`]. The engine's errors name the check that failed and whom this party suspects.
 pub async fn run_party<T: Transport>(
     transport: T,
     attempt: &Attempt,
-    terms: &ClearingTerms,
-    own: &DemandCurve,
+    own: &OwnBook,
 ) -> Result<(Outcome, PartyStats), ClearingError> {
-    let demand = demand(terms)?;
+    let session = own.session().clone();
+    let demand = Work::start(move || demand(&ClearingTerms::of(&session)?));
+    let demand = demand.done().await?;
+    let preparing = own.prepare();
     let start = Instant::now();
     let purpose = Terms {
-        purpose: attempt.session,
+        purpose: attempt.purpose,
         patience: attempt.patience,
     };
     let setup = Setup::run(transport, &purpose).await?;
     let set_up = start.elapsed();
     let preprocessed = setup.preprocess(&demand).await?;
     let preprocessing = start.elapsed() - set_up;
-    let (outcome, stats) = run_online(preprocessed, attempt, terms, own).await?;
-    let stats = PartyStats {
-        set_up,
-        preprocessing,
-        ..stats
+    let start = Instant::now();
+    let ready = match preparing.done().await {
+        Ok(ready) => ready,
+        Err(error) => {
+            preprocessed.give_up().await;
+            return Err(error);
+        }
     };
+    let waited = start.elapsed();
+    let session = own.session().id().0;
+    let (outcome, mut stats) = run_online(preprocessed, &session, attempt.counter, ready).await?;
+    stats.set_up = set_up;
+    stats.preprocessing = preprocessing;
+    stats.online += waited;
+    stats.binding.proving += waited;
     Ok((outcome, stats))
 }
 
@@ -81,21 +94,19 @@ pub fn demand(terms: &ClearingTerms) -> Result<Demand, ClearingError> {
 }
 
 /// Runs the protocol on material that was made before.
-///
-/// # Errors
-/// As [`run_party`].
-pub async fn run_online<T: Transport>(
+async fn run_online<T: Transport>(
     preprocessed: Preprocessed<T>,
-    attempt: &Attempt,
-    terms: &ClearingTerms,
-    own: &DemandCurve,
+    session: &[u8; 32],
+    counter: u32,
+    own: Ready,
 ) -> Result<(Outcome, PartyStats), ClearingError> {
     let Stats { rounds: before, .. } = preprocessed.stats();
     let start = Instant::now();
-    let mut gates = preprocessed.start(&attempt.session, attempt.counter).await?;
+    let mut gates = preprocessed.start(session, counter).await?;
     let triples = gates.triples_left();
-    let outcome = match clear(&mut gates, terms, own).await {
-        Ok(outcome) => outcome,
+    let attempt = *gates.attempt();
+    let (outcome, binding) = match clear_recorded(&mut gates, own, attempt, &mut Vec::new()).await {
+        Ok(cleared) => cleared,
         Err(error) => {
             // The engine knows of its own errors alone; the peers would take the others for a broken connection.
             gates.give_up().await;
@@ -112,6 +123,7 @@ pub async fn run_online<T: Transport>(
         online_rounds: rounds - before,
         bytes_sent,
         online: start.elapsed(),
+        binding,
         ..PartyStats::default()
     };
     Ok((outcome, stats))
@@ -120,42 +132,42 @@ pub async fn run_online<T: Transport>(
 #[cfg(test)]
 mod tests {
     use mpc_engine::{Error, transport::MemoryTransport};
-    use order_commitments::AllocationRule;
+    use order_commitments::binding::UseError;
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::market::Market;
 
-    /// A party whose own curve does not fit ends the run before its first message; the others hear that it gave up.
+    /// A party whose orders are not its frozen book ends the run before its first message of it; the others hear that it gave up.
     #[tokio::test(flavor = "multi_thread")]
     async fn an_error_that_is_not_the_engines_is_told_to_the_peers() {
-        let terms = ClearingTerms {
-            participants: ["A", "B", "C"].map(String::from).to_vec(),
-            levels: 2,
-            lots: 10,
-            min_lots: 0,
-            rule: AllocationRule::PricePriority,
-            demand_bits: 5,
-            fan_out: 3,
-        };
+        let market = Market::small();
         let mut parties = JoinSet::new();
         for (party, transport) in MemoryTransport::network(3).into_iter().enumerate() {
-            let terms = terms.clone();
+            let own = if party == 1 {
+                market.own(party, Vec::new())
+            } else {
+                market.own_book(party)
+            };
             parties.spawn(async move {
                 let attempt = Attempt {
-                    session: [1; 32],
+                    purpose: [1; 32],
                     counter: 0,
                     patience: Duration::from_secs(120),
                 };
-                let demand = if party == 1 { vec![9, 8, 7] } else { vec![9, 8] };
-                let own = DemandCurve::new(demand).unwrap();
-                (party, run_party(transport, &attempt, &terms, &own).await)
+                (party, run_party(transport, &attempt, &own).await)
             });
         }
         for (party, result) in parties.join_all().await {
             let error = result.unwrap_err();
             if party == 1 {
-                let (expected, found) = (2, 3);
-                assert_eq!(error, ClearingError::Levels { expected, found });
+                assert!(
+                    matches!(
+                        error,
+                        ClearingError::OwnBook(UseError::NotTheFrozenBook { found: 0, .. })
+                    ),
+                    "{error}"
+                );
             } else {
                 // Of the two others one may hear it from the other.
                 let told =

@@ -4,13 +4,19 @@ use mpc_engine::{
     Gates,
     circuit::{Circuit, Cost, Plan, Wire, Word, number_of},
 };
-use order_commitments::{AllocationRule, DemandCurve, Level, Lots};
+use order_commitments::{
+    AllocationRule, Level, Lots,
+    binding::{BindingError, UseError},
+    curve::CurveError,
+};
 use thiserror::Error;
 
 use crate::{
     ClearingTerms, Outcome, TermsError,
+    binding::{Bound, Entrance, Spent},
     division::divide,
     numerators::{self, Above, above_bits, multiple_bits, numerator_bits},
+    own::Ready,
     search::{Found, Shared, search, total_at_least},
     transcript::Opening,
 };
@@ -28,14 +34,6 @@ pub enum ClearingError {
         /// How many the terms name.
         expected: usize,
         /// How many compute.
-        found: usize,
-    },
-    /// The own demand curve is for other levels.
-    #[error("the own demand curve has {found} levels, the terms have {expected}")]
-    Levels {
-        /// How many levels the terms have.
-        expected: usize,
-        /// How many the curve has.
         found: usize,
     },
     /// The own demand is wider than the terms allow.
@@ -56,6 +54,34 @@ pub enum ClearingError {
         /// The higher level.
         high: Level,
     },
+    /// An organisation's proof that it computes on its frozen book does not hold.
+    #[error("'{participant}' did not show that it computes on its frozen book: {failure}")]
+    NotBound {
+        /// The organisation's index.
+        party: usize,
+        /// Its MSP id.
+        participant: String,
+        /// The check that failed.
+        failure: BindingError,
+    },
+    /// The own orders are not the own frozen book.
+    #[error("the own book: {0}")]
+    OwnBook(#[from] UseError),
+    /// The own orders cannot be added up.
+    #[error("the own book: {0}")]
+    OwnDemand(#[from] CurveError),
+    /// The own orders' commitments do not fit a message.
+    #[error("the own orders' commitments are {found} bytes long, allowed are fewer than 16 MiB")]
+    TooManyOrders {
+        /// Their length in bytes.
+        found: usize,
+    },
+    /// The proofs could not be checked.
+    #[error("the proofs could not be checked: {reason}")]
+    Proofs {
+        /// Why.
+        reason: String,
+    },
     /// What was opened cannot be. With checked openings this is a fault in the program.
     #[error("the opened values contradict each other: {what}")]
     Contradiction {
@@ -67,61 +93,64 @@ pub enum ClearingError {
     Engine(#[from] mpc_engine::Error),
 }
 
-/// Clears a listing: this party brings its own demand curve, and everybody learns the outcome.
+/// Clears a listing in the attempt `attempt`: this party brings its own book, and everybody learns the outcome.
 ///
-/// All parties must call it with equal terms; the session that they agreed on vouches for that. Security is that of the gates: on the
-/// authenticated engine up to all other parties may deviate at will, and either everybody honest learns the outcome of demands that do not
-/// rise or the run ends. [`crate::transcript`] lists what is opened.
+/// All parties must call it for the same session and attempt. Security is that of the gates: on the authenticated engine up to
+/// all other parties may deviate at will, and either everybody honest learns the outcome of the frozen books or the run
+/// ends. [`crate::transcript`] lists what is opened.
 ///
 /// # Errors
-/// Terms or a curve that do not fit; a demand that rises, with the organisation whose it is; what the engine reports.
-pub async fn clear<G: Gates>(
-    gates: &mut G,
-    terms: &ClearingTerms,
-    own: &DemandCurve,
-) -> Result<Outcome, ClearingError> {
-    clear_recorded(gates, terms, own, &mut Vec::new()).await
+/// A book that is not the frozen one; an organisation that does not show that it computes on its own, or whose demand
+/// rises; what the engine reports.
+pub async fn clear<G: Gates>(gates: &mut G, own: Ready, attempt: [u8; 32]) -> Result<Outcome, ClearingError> {
+    Ok(clear_recorded(gates, own, attempt, &mut Vec::new()).await?.0)
 }
 
-/// As [`clear`], and records everything that was opened.
+/// As [`clear`], records everything that was opened, and says what time the binding took.
 ///
 /// # Errors
 /// As [`clear`]; what was opened up to then is recorded.
 pub async fn clear_recorded<G: Gates>(
     gates: &mut G,
-    terms: &ClearingTerms,
-    own: &DemandCurve,
+    own: Ready,
+    attempt: [u8; 32],
     transcript: &mut Vec<Opening>,
-) -> Result<Outcome, ClearingError> {
-    if own.levels() != terms.levels {
-        return Err(ClearingError::Levels {
-            expected: terms.levels,
-            found: own.levels(),
-        });
-    }
-    clear_demand(gates, terms, &|level| own.demand(level), transcript).await
+) -> Result<(Outcome, Spent), ClearingError> {
+    let (terms, demand) = (own.terms.clone(), own.demand.clone());
+    check(gates, &terms)?;
+    let mut bound = Bound::publish(gates, own, attempt).await?;
+    let own = |level| demand.demand(level);
+    let outcome = clear_demand(gates, &terms, &mut bound, &own, transcript).await?;
+    Ok((outcome, bound.spent()))
 }
 
-/// As [`clear_recorded`] for a demand that need not be a curve.
-pub(crate) async fn clear_demand<G: Gates>(
+fn check<G: Gates>(gates: &G, terms: &ClearingTerms) -> Result<(), ClearingError> {
+    terms.check()?;
+    if gates.parties() == terms.parties() {
+        Ok(())
+    } else {
+        Err(ClearingError::Parties {
+            expected: terms.parties(),
+            found: gates.parties(),
+        })
+    }
+}
+
+/// As [`clear_recorded`] for a demand that need not be a curve and comes in by any entrance.
+pub(crate) async fn clear_demand<G: Gates, E: Entrance<G>>(
     gates: &mut G,
     terms: &ClearingTerms,
+    entrance: &mut E,
     own: &(dyn Fn(Level) -> Lots + Sync),
     transcript: &mut Vec<Opening>,
 ) -> Result<Outcome, ClearingError> {
-    terms.check()?;
-    if gates.parties() != terms.parties() {
-        return Err(ClearingError::Parties {
-            expected: terms.parties(),
-            found: gates.parties(),
-        });
-    }
+    check(gates, terms)?;
     if own(1) >> terms.demand_bits != 0 {
         return Err(ClearingError::TooWide {
             width: terms.demand_bits,
         });
     }
-    let found = search(gates, terms, own, transcript).await?;
+    let found = search(gates, terms, entrance, own, transcript).await?;
     match (found.level, &found.at, &found.above) {
         (0, _, Some(lowest)) => undersubscribed(gates, terms, lowest, transcript).await,
         (1.., Some(at), _) => {
@@ -239,4 +268,4 @@ async fn allocate<G: Gates>(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,18 +1,19 @@
 //! The clearing level, by probes of the total demand.
 //!
-//! A round is: every organisation inputs its demand at the round's levels; checks that no demand rises are evaluated and, behind
-//! them, the comparisons of the totals with what is for sale; the checks are opened; only when all hold are the comparisons
-//! opened. What binds the inputs to the ledger belongs between the input and the evaluation, and its last word before the
-//! comparisons are opened.
+//! A round is: every organisation inputs its demand at the round's levels, bound to its frozen book ([`crate::binding`]); checks
+//! that no demand rises are evaluated and, behind them, the comparisons of the totals with what is for sale; the checks are
+//! opened; only when all hold, and all proofs that bind the inputs, are the comparisons opened.
 
 use mpc_engine::{
     Gates,
     circuit::{Carry, Circuit, Columns, Cost, Ordered, Plan, Wire, Word, borrow_free_carries},
 };
-use order_commitments::{Level, Lots};
+use order_commitments::{Level, Lots, binding::REPETITIONS};
 use zeroize::Zeroizing;
 
-use crate::{ClearingError, ClearingTerms, schedule::Interval, terms::width_of, transcript::Opening};
+use crate::{
+    ClearingError, ClearingTerms, binding::Entrance, schedule::Interval, terms::width_of, transcript::Opening,
+};
 
 /// One number of each organisation, as shared bits.
 pub(crate) type Shared<B> = Vec<Vec<B>>;
@@ -57,9 +58,9 @@ impl Shape {
         self.known().saturating_sub(1)
     }
 
-    /// How many bits each organisation inputs.
+    /// How many bits each organisation inputs: its demands, the masks' parities, and the carries.
     pub(crate) fn input_bits(self, terms: &ClearingTerms) -> usize {
-        self.probes * terms.demand_bits + self.pairs() * (terms.demand_bits - 1)
+        self.probes * terms.demand_bits + REPETITIONS + self.pairs() * (terms.demand_bits - 1)
     }
 
     /// What the round takes, openings included.
@@ -67,8 +68,8 @@ impl Shape {
         let circuit = self.plan(terms).cost();
         Cost {
             triples: circuit.triples,
-            // An input is echoed.
-            rounds: 2 + circuit.rounds + usize::from(self.pairs() > 0) + 1,
+            // An input is echoed, a coin judges it, and the coin is answered.
+            rounds: 4 + circuit.rounds + usize::from(self.pairs() > 0) + 1,
         }
     }
 
@@ -122,10 +123,11 @@ pub(crate) fn total_at_least(
     !circuit.xor(sum, carry)
 }
 
-/// Searches the clearing level. `own` is this party's demand at a level.
-pub(crate) async fn search<G: Gates>(
+/// Searches the clearing level. `own` is this party's demand at a level, which comes in by `entrance`.
+pub(crate) async fn search<G: Gates, E: Entrance<G>>(
     gates: &mut G,
     terms: &ClearingTerms,
+    entrance: &mut E,
     own: &(dyn Fn(Level) -> Lots + Sync),
     transcript: &mut Vec<Opening>,
 ) -> Result<Found<G::Bit>, ClearingError> {
@@ -147,11 +149,15 @@ pub(crate) async fn search<G: Gates>(
         levels.splice(..0, shape.low.then_some(interval.low));
         levels.extend(shape.high.then_some(interval.high));
 
-        let round = input(gates, terms, &probes, &levels, &found, own).await?;
+        let carries = carries(terms, &levels, own);
+        let given = entrance.enter(gates, &probes, &carries, transcript).await?;
+        let round = Round::new(terms, given, (&probes, &levels), &found);
         let mut outputs = shape.plan(terms).run(gates, round.inputs).await?;
         let reached = outputs.split_off(outputs.len() - probes.len());
         let differences = outputs.split_off(outputs.len() / 2);
         check_order(gates, terms, &levels, &outputs, transcript).await?;
+        // From here on, what is opened depends on the inputs.
+        entrance.settle().await?;
         let reached = open_reached(gates, &probes, &reached, transcript).await?;
 
         interval = interval.narrowed(&probes, reached);
@@ -182,50 +188,54 @@ struct Round<B> {
     demands: Vec<Vec<Vec<B>>>,
 }
 
-/// Inputs everybody's demand at the probed levels, and the carries that show that it does not rise.
-async fn input<G: Gates>(
-    gates: &mut G,
+/// What shows that the own demand does not rise from each of `levels` to the next.
+fn carries(
     terms: &ClearingTerms,
-    probes: &[Level],
     levels: &[Level],
-    found: &Found<G::Bit>,
     own: &(dyn Fn(Level) -> Lots + Sync),
-) -> Result<Round<G::Bit>, ClearingError> {
+) -> Zeroizing<Vec<bool>> {
     let width = terms.demand_bits;
     // With room for all, or a copy would stay behind in memory whenever it grows.
-    let count = probes.len() * width + levels.len().saturating_sub(1) * (width - 1);
-    let mut mine = Zeroizing::new(Vec::with_capacity(count));
-    for &level in probes {
-        let demand = own(level);
-        mine.extend((0..width).map(|bit| demand >> bit & 1 == 1));
-    }
+    let count = levels.len().saturating_sub(1) * (width - 1);
+    let mut carries = Zeroizing::new(Vec::with_capacity(count));
     for (&low, &high) in levels.iter().zip(levels.iter().skip(1)) {
-        mine.extend(borrow_free_carries(own(low), own(high), width));
+        carries.extend(borrow_free_carries(own(low), own(high), width));
     }
-    let counts = vec![mine.len(); terms.parties()];
-    let given = gates.input(&mine, &counts).await?;
+    carries
+}
 
-    let mut round = Round {
-        inputs: Vec::new(),
-        demands: Vec::new(),
-    };
-    for (party, bits) in given.into_iter().enumerate() {
-        let (demands, carries) = bits.split_at(probes.len() * width);
-        let of = |shared: &Option<Shared<G::Bit>>, wanted: bool| {
-            shared
-                .as_ref()
-                .filter(|_| wanted)
-                .map(|shared| shared[party].clone())
+impl<B: Clone> Round<B> {
+    /// Sorts what everybody gave: demands at `probes`, then carries for neighbours among `levels`, of which the outer ones may
+    /// have been probed before.
+    fn new(
+        terms: &ClearingTerms,
+        given: Shared<B>,
+        (probes, levels): (&[Level], &[Level]),
+        found: &Found<B>,
+    ) -> Self {
+        let width = terms.demand_bits;
+        let mut round = Self {
+            inputs: Vec::new(),
+            demands: Vec::new(),
         };
-        let mut known: Vec<Vec<G::Bit>> = Vec::new();
-        known.extend(of(&found.at, levels.first() != probes.first()));
-        known.extend(demands.chunks_exact(width).map(<[G::Bit]>::to_vec));
-        known.extend(of(&found.above, levels.last() != probes.last()));
-        round.inputs.extend(known.iter().flatten().cloned());
-        round.inputs.extend_from_slice(carries);
-        round.demands.push(known);
+        for (party, bits) in given.into_iter().enumerate() {
+            let (demands, carries) = bits.split_at(probes.len() * width);
+            let of = |shared: &Option<Shared<B>>, wanted: bool| {
+                shared
+                    .as_ref()
+                    .filter(|_| wanted)
+                    .map(|shared| shared[party].clone())
+            };
+            let mut known: Vec<Vec<B>> = Vec::new();
+            known.extend(of(&found.at, levels.first() != probes.first()));
+            known.extend(demands.chunks_exact(width).map(<[B]>::to_vec));
+            known.extend(of(&found.above, levels.last() != probes.last()));
+            round.inputs.extend(known.iter().flatten().cloned());
+            round.inputs.extend_from_slice(carries);
+            round.demands.push(known);
+        }
+        round
     }
-    Ok(round)
 }
 
 /// Opens the checks that no demand rises. An organisation whose demand does is named.

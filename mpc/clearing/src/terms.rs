@@ -1,6 +1,8 @@
 //! What every party knows before a run.
 
-use order_commitments::{AllocationRule, Lots, MAX_LEVELS, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS};
+use order_commitments::{
+    AllocationRule, Lots, MAX_LEVELS, MAX_LOTS, MAX_PARTICIPANTS, MIN_PARTICIPANTS, Session,
+};
 use thiserror::Error;
 
 /// The widest demand of an organisation, in bits.
@@ -59,6 +61,35 @@ pub enum TermsError {
 }
 
 impl ClearingTerms {
+    /// The terms of a session.
+    ///
+    /// # Errors
+    /// A session that cannot be cleared: none that was checked when it was made.
+    pub fn of(session: &Session) -> Result<Self, TermsError> {
+        let (terms, participants) = (session.terms(), session.participants());
+        let largest = participants
+            .iter()
+            .map(|participant| participant.book.count)
+            .max();
+        let terms = Self {
+            participants: participants
+                .iter()
+                .map(|participant| participant.msp.clone())
+                .collect(),
+            levels: terms.grid.levels(),
+            lots: session.lots(),
+            min_lots: session.min_subscription_lots(),
+            rule: terms.rule,
+            demand_bits: demand_bits(
+                largest.unwrap_or_default(),
+                session.order_rules().max_order_lots(),
+            ),
+            fan_out: usize::try_from(terms.fan_out).unwrap_or(usize::MAX),
+        };
+        terms.check()?;
+        Ok(terms)
+    }
+
     /// Checks every field.
     ///
     /// # Errors

@@ -2,7 +2,8 @@
 //!
 //! | opened | when | why it tells nothing but the outcome |
 //! |---|---|---|
-//! | [`Opening::Violations`] | in every round of probes, first | all zero: an honest party's own demands do not rise |
+//! | [`Opening::Parities`] | in every round of probes, first | uniform: each has the parity of a mask in it that is used once |
+//! | [`Opening::Violations`] | then | all zero: an honest party's own demands do not rise |
 //! | [`Opening::Reached`] | then, one a probe | as the demand does not rise, whether it reaches the lots for sale at a level is whether the clearing level is that level or a higher one |
 //! | [`Opening::LeastSale`] | if no level is reached | sold or failed |
 //! | [`Opening::Demand`] | if it then sells | everybody is allotted its demand at level 1 |
@@ -16,6 +17,13 @@ use order_commitments::{Level, Lots};
 /// One thing that was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Opening {
+    /// What shows that an organisation put in the bits that it committed to: parities of random subsets of them, each masked.
+    Parities {
+        /// The organisation.
+        party: usize,
+        /// One bit a subset.
+        bits: Vec<bool>,
+    },
     /// The checks of one organisation's demands at two levels, which are neighbours in this round: one bit each of
     /// the demand's width.
     Violations {

@@ -12,7 +12,8 @@ use std::{
 
 use ipo_clearing::{
     ClearingTerms, Outcome, clear_recorded,
-    party::{Attempt, demand},
+    ledger::{Frozen, orders_of},
+    party::demand,
     transcript::Opening,
 };
 use mpc_engine::{
@@ -20,43 +21,45 @@ use mpc_engine::{
     interceptor::{Fate, Interceptor},
     transport::MemoryTransport,
 };
-use order_commitments::{AllocationRule, DemandCurve, Lots};
+use order_commitments::{AllocationRule, DemandCurve, Lots, OrderRules, PriceGrid, SessionTerms};
 use tokio::task::JoinSet;
 
 /// The bits that one party sent in its openings, opening by opening, packed.
 type Sent = Vec<Vec<u8>>;
 
 /// Runs a clearing; what came of it, what was opened and what each party sent for that.
-async fn run(terms: &ClearingTerms, curves: &[DemandCurve]) -> (Outcome, Vec<Opening>, Vec<Sent>) {
+async fn run(frozen: &Frozen) -> (Outcome, Vec<Opening>, Vec<Sent>) {
     let mut parties = JoinSet::new();
     let mut recorders = Vec::new();
-    for (party, transport) in MemoryTransport::network(curves.len()).into_iter().enumerate() {
+    for (party, transport) in MemoryTransport::network(frozen.openings.len())
+        .into_iter()
+        .enumerate()
+    {
         let recorder = Arc::new(Mutex::new(Sent::new()));
         recorders.push(Arc::clone(&recorder));
         let watched = usize::from(party == 0);
         let transport = Interceptor::new(transport, move |intercepted| {
-            if intercepted.is(Step::OPEN, watched) {
+            if intercepted.is(Step::OPEN, watched) || intercepted.is(Step::ANSWER, watched) {
                 recorder.lock().unwrap().push(intercepted.frame.message.clone());
             }
             Fate::Deliver
         });
-        let (terms, curve) = (terms.clone(), curves[party].clone());
+        let own = frozen.own_book(party);
         parties.spawn(async move {
-            let attempt = Attempt {
-                session: [1; 32],
-                counter: 0,
+            let terms = ClearingTerms::of(own.session()).unwrap();
+            let purpose = Terms {
+                purpose: [1; 32],
                 patience: Duration::from_secs(120),
             };
-            let purpose = Terms {
-                purpose: attempt.session,
-                patience: attempt.patience,
-            };
+            let ready = own.prepare();
             let setup = Setup::run(transport, &purpose).await.unwrap();
             let preprocessed = setup.preprocess(&demand(&terms).unwrap()).await.unwrap();
-            let mut gates = preprocessed.start(&attempt.session, 0).await.unwrap();
+            let mut gates = preprocessed.start(&own.session().id().0, 0).await.unwrap();
+            let attempt = *gates.attempt();
             let mut transcript = Vec::new();
-            let outcome = clear_recorded(&mut gates, &terms, &curve, &mut transcript).await;
-            (outcome.unwrap(), transcript)
+            let ready = ready.done().await.unwrap();
+            let cleared = clear_recorded(&mut gates, ready, attempt, &mut transcript).await;
+            (cleared.unwrap().0, transcript)
         });
     }
     let mut results = parties.join_all().await;
@@ -71,17 +74,35 @@ async fn run(terms: &ClearingTerms, curves: &[DemandCurve]) -> (Outcome, Vec<Ope
     (outcome, transcript, sent)
 }
 
-fn terms(levels: usize, lots: Lots) -> ClearingTerms {
-    ClearingTerms {
-        participants: ["A", "B", "C"].map(String::from).to_vec(),
-        levels,
-        lots,
-        min_lots: 0,
+/// The most lots that an order may want.
+const MAX_ORDER: Lots = 4_000_000_000;
+
+/// A session of 4,000,000,000 lots whose organisations have these demands.
+fn frozen(curves: &[DemandCurve]) -> Frozen {
+    let grid = PriceGrid::new(1, curves[0].levels() as u64, 1).unwrap();
+    let rules = OrderRules::new(grid, 1, MAX_ORDER).unwrap();
+    let terms = SessionTerms {
+        channel: "market".to_owned(),
+        chaincode: "ipo".to_owned(),
+        listing: "Estatia".to_owned(),
+        grid,
+        shares: 4_000_000_000,
+        lot_size: 1,
         rule: AllocationRule::PricePriority,
-        demand_bits: 49,
+        min_subscription: 0,
+        max_order: MAX_ORDER,
         fan_out: 15,
-    }
+    };
+    let orders = |curve| orders_of(curve, &rules).unwrap();
+    let books = ["A", "B", "C"]
+        .map(String::from)
+        .into_iter()
+        .zip(curves.iter().map(orders));
+    Frozen::new(terms, books.collect()).unwrap()
 }
+
+/// The width of a demand where all are undersubscribed: one order of `MAX_ORDER` lots.
+const WIDTH: usize = 32;
 
 /// The opened bits as the protocol opened them together, each with what it belongs to.
 fn groups(transcript: &[Opening], parties: usize) -> Vec<Vec<(String, bool)>> {
@@ -90,6 +111,12 @@ fn groups(transcript: &[Opening], parties: usize) -> Vec<Vec<(String, bool)>> {
     let mut quotients = 0;
     for opening in transcript {
         let (kind, bits): (&str, Vec<(String, bool)>) = match opening {
+            Opening::Parities { party, bits } => (
+                "parities",
+                bits.iter()
+                    .map(|&bit| (format!("parities of {party}"), bit))
+                    .collect(),
+            ),
             Opening::Violations { party, bits, .. } => (
                 "violations",
                 bits.iter()
@@ -100,7 +127,7 @@ fn groups(transcript: &[Opening], parties: usize) -> Vec<Vec<(String, bool)>> {
             Opening::LeastSale(sells) => ("least sale", vec![("comparisons".into(), *sells)]),
             Opening::Demand { party, lots } => (
                 "demand",
-                (0..49)
+                (0..WIDTH)
                     .map(|bit| (format!("demand of {party}"), lots >> bit & 1 == 1))
                     .collect(),
             ),
@@ -126,28 +153,30 @@ fn groups(transcript: &[Opening], parties: usize) -> Vec<Vec<(String, bool)>> {
     groups
 }
 
-/// Every party's shares in what belongs together and has one value are fair coins.
-fn check_shares(transcript: &[Opening], sent: &[Sent]) -> usize {
-    let groups = groups(transcript, sent.len());
+/// Every party's shares in what belongs together and has one value are fair coins, over all runs.
+fn check_shares(runs: &[(Vec<Opening>, Vec<Sent>)]) -> usize {
     let mut counts = std::collections::BTreeMap::<(usize, String, bool), (usize, usize)>::new();
-    for (party, sent) in sent.iter().enumerate() {
-        assert_eq!(sent.len(), groups.len());
-        for (message, group) in sent.iter().zip(&groups) {
-            for (index, (label, value)) in group.iter().enumerate() {
-                let share = message[index / 8] >> (index % 8) & 1;
-                let count = counts.entry((party, label.clone(), *value)).or_default();
-                count.0 += usize::from(share == 1);
-                count.1 += 1;
+    for (transcript, sent) in runs {
+        let groups = groups(transcript, sent.len());
+        for (party, sent) in sent.iter().enumerate() {
+            assert_eq!(sent.len(), groups.len());
+            for (message, group) in sent.iter().zip(&groups) {
+                for (index, (label, value)) in group.iter().enumerate() {
+                    let share = message[index / 8] >> (index % 8) & 1;
+                    let count = counts.entry((party, label.clone(), *value)).or_default();
+                    count.0 += usize::from(share == 1);
+                    count.1 += 1;
+                }
             }
         }
     }
     let mut checked = 0;
     for ((party, label, value), (ones, all)) in counts {
-        if all < 40 {
+        // Seven standard deviations: an honest run misses it once in 10^11. Fewer coins are never that far off.
+        if all < 60 {
             continue;
         }
         checked += 1;
-        // Seven standard deviations: an honest run misses it once in 10^11.
         let off = (2.0 * ones as f64 - all as f64).abs();
         assert!(
             off < 7.0 * (all as f64).sqrt(),
@@ -157,19 +186,44 @@ fn check_shares(transcript: &[Opening], sent: &[Sent]) -> usize {
     checked
 }
 
+/// What binds the inputs opens parities that are fair coins, whatever the demands are.
+fn check_parities(transcript: &[Opening], parties: usize) {
+    let mut counts = vec![(0, 0); parties];
+    for opening in transcript {
+        if let Opening::Parities { party, bits } = opening {
+            counts[*party].0 += bits.iter().filter(|&&bit| bit).count();
+            counts[*party].1 += bits.len();
+        }
+    }
+    for (party, (ones, all)) in counts.into_iter().enumerate() {
+        assert!(all >= 80);
+        let off = (2.0 * ones as f64 - all as f64).abs();
+        assert!(
+            off < 6.9 * (all as f64).sqrt(),
+            "{ones} of {all} parities of party {party} are one"
+        );
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_of_a_sale_are_fair_coins() {
-    let curves = [1_u64 << 40, 3 << 30, 5 << 20]
+    let curves = [30_000_000_000, 3 << 30, 5 << 20]
         .map(|most| DemandCurve::new((0..20).map(|level| most - level * 1000).collect()).unwrap());
-    let (outcome, transcript, sent) = run(&terms(20, 4_000_000_000), &curves).await;
+    let (outcome, transcript, sent) = run(&frozen(&curves)).await;
     assert_eq!(outcome.sold(), 4_000_000_000);
-    assert!(check_shares(&transcript, &sent) >= 15);
+    check_parities(&transcript, 3);
+    assert!(check_shares(&[(transcript, sent)]) >= 15);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shares_of_an_undersubscribed_sale_are_fair_coins() {
     let curves = [(1_u64 << 31) - 1, 0, 0].map(|lots| DemandCurve::new(vec![lots]).unwrap());
-    let (outcome, transcript, sent) = run(&terms(1, 4_000_000_000), &curves).await;
-    assert_eq!(outcome.sold(), (1 << 31) - 1);
-    assert!(check_shares(&transcript, &sent) >= 6);
+    let frozen = frozen(&curves);
+    let mut runs = Vec::new();
+    for _ in 0..3 {
+        let (outcome, transcript, sent) = run(&frozen).await;
+        assert_eq!(outcome.sold(), (1 << 31) - 1);
+        runs.push((transcript, sent));
+    }
+    assert!(check_shares(&runs) >= 9);
 }

@@ -280,6 +280,12 @@ impl<T: Transport> Preprocessed<T> {
         self.links.stats()
     }
 
+    /// Ends the attempt for a reason that the engine does not know of: erases the material and tells the peers that this
+    /// party gave up.
+    pub async fn give_up(self) {
+        self.links.abort().await;
+    }
+
     /// Goes online for the attempt `counter` of `session`. All parties must name the same.
     ///
     /// # Errors

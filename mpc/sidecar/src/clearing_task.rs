@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_protos::ipo::sidecar::v1 as wire;
-use order_commitments::{DemandCurve, Session};
+use ipo_clearing::OwnBook;
+use order_commitments::Session;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{error, info, warn};
@@ -17,8 +18,8 @@ use crate::metrics::{Metrics, Standing};
 use crate::progress::Reporter;
 use crate::store::{Count, Failure, Finish, Store, StoreError};
 
-/// Attempts that a sidecar starts with the outcome known, for participants that lost theirs. Few, as for all it can tell
-/// such a participant has its outcome and wants to see what another input does.
+/// Attempts that a sidecar starts with the outcome known, for participants that lost theirs. Few, as each is another chance to
+/// guess, and such a participant may have its outcome for all this sidecar can tell.
 const RERUNS: u32 = 2;
 
 /// How long a sidecar with the outcome waits for the others before it goes its way again.
@@ -31,7 +32,7 @@ const NOTICE: Duration = Duration::from_secs(1);
 /// The task of one session.
 pub(crate) struct ClearingTask {
     pub(crate) session: Arc<Session>,
-    pub(crate) demand: DemandCurve,
+    pub(crate) own: OwnBook,
     pub(crate) place: Place,
     pub(crate) reporter: Reporter,
     pub(crate) store: Arc<Store>,
@@ -132,7 +133,7 @@ impl ClearingTask {
         let started = Instant::now();
         let attempt = Attempt {
             session: &self.session,
-            demand: &self.demand,
+            own: &self.own,
             number,
             id,
             patience: self.limits.message_timeout(),

@@ -4,19 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fabric_protos::ipo::sidecar::v1 as wire;
-use ipo_clearing::party::{demand, run_online};
-use ipo_clearing::terms::demand_bits;
-use ipo_clearing::{ClearingError, ClearingTerms, Outcome};
-use mpc_engine::{PartyId, Setup, Transport};
-use order_commitments::{DemandCurve, Session};
+use ipo_clearing::{ClearingError, Outcome, OwnBook, run_party};
+use mpc_engine::{PartyId, Transport};
+use order_commitments::Session;
+use tracing::debug;
 
-use crate::clearing_task::blocking;
 use crate::store::Failure;
 
 /// What an attempt works on.
 pub(crate) struct Attempt<'a> {
     pub(crate) session: &'a Session,
-    pub(crate) demand: &'a DemandCurve,
+    pub(crate) own: &'a OwnBook,
     /// Its number by the own count, for people: another sidecar's may differ.
     pub(crate) number: u32,
     /// Its id, unlike that of any other attempt.
@@ -36,23 +34,14 @@ impl Attempt<'_> {
     }
 
     async fn clear<T: Transport>(&self, transport: Arc<T>) -> Result<Outcome, ClearingError> {
-        let terms = clearing_terms(self.session);
-        let demand = {
-            let terms = terms.clone();
-            blocking(move || demand(&terms)).await?
-        };
-        let engine = mpc_engine::Terms {
-            purpose: self.id,
-            patience: self.patience,
-        };
-        let preprocessed = Setup::run(transport, &engine).await?.preprocess(&demand).await?;
         let attempt = ipo_clearing::Attempt {
-            session: self.session.id().0,
-            // The own number is not the others'; the engine's id above tells attempts apart.
+            purpose: self.id,
+            // The own number is not the others'; the engine's purpose tells attempts apart.
             counter: counter(&self.id),
             patience: self.patience,
         };
-        let (outcome, _) = run_online(preprocessed, &attempt, &terms, self.demand).await?;
+        let (outcome, stats) = run_party(transport, &attempt, self.own).await?;
+        debug!(session = %self.session.id(), attempt = self.number, ?stats, "an attempt came to an outcome");
         Ok(outcome)
     }
 
@@ -85,7 +74,7 @@ impl Attempt<'_> {
         let msp = |party: &PartyId| self.session.participants().get(*party).map(|it| it.msp.clone());
         let suspects: Vec<PartyId> = match error {
             ClearingError::Engine(error) => error.suspects(self.session.participants().len(), me),
-            ClearingError::DemandRises { party, .. } => vec![*party],
+            ClearingError::DemandRises { party, .. } | ClearingError::NotBound { party, .. } => vec![*party],
             _ => Vec::new(),
         };
         let participants: Vec<_> = self
@@ -110,27 +99,4 @@ impl Attempt<'_> {
 fn counter(id: &[u8; 32]) -> u32 {
     let [first, second, third, fourth, ..] = *id;
     u32::from_be_bytes([first, second, third, fourth])
-}
-
-fn clearing_terms(session: &Session) -> ClearingTerms {
-    let terms = session.terms();
-    let largest = session
-        .participants()
-        .iter()
-        .map(|participant| participant.book.count)
-        .max()
-        .unwrap_or(0);
-    ClearingTerms {
-        participants: session
-            .participants()
-            .iter()
-            .map(|participant| participant.msp.clone())
-            .collect(),
-        levels: terms.grid.levels(),
-        lots: session.lots(),
-        min_lots: session.min_subscription_lots(),
-        rule: terms.rule,
-        demand_bits: demand_bits(largest, session.order_rules().max_order_lots()),
-        fan_out: usize::try_from(terms.fan_out).unwrap_or(usize::MAX),
-    }
 }

@@ -77,12 +77,11 @@ pub struct OperationsConfig {
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AttemptsConfig {
-    /// Attempts of a session that this sidecar may start, 1 to 32. Nothing binds what a participant enters to its orders on
-    /// the ledger yet: in each attempt, one that deviates can evaluate the auction once on a curve of its choice, learn
-    /// from it about the others' demands, and break the attempt off. (It may also guess in each, with a chance of 2^-40,
-    /// what a check would find.) So there should be few; but attempts that fail honestly, as when a sidecar is stopped in
-    /// the middle of one, use them up as well. Once they are used up, a larger number and a restart allow more: ask first
-    /// who made them fail. With the outcome known, no more than two are started for participants that lost theirs.
+    /// Attempts of a session that this sidecar may start, 1 to 32. What a participant enters is bound to its orders on the
+    /// ledger, so that every attempt says the same; but in each, one that deviates may guess with a chance of 2^-40 what a check
+    /// would find, so there should be few. Attempts that fail honestly, as when a sidecar is stopped in the middle of one, use
+    /// them up as well. Once they are used up, a larger number and a restart allow more: ask first who made them fail. With the
+    /// outcome known, no more than two are started for participants that lost theirs.
     pub max: u32,
     /// Milliseconds before the second attempt, and between two tries to reach a peer; doubled each time.
     pub retry_after_ms: u64,

@@ -10,8 +10,8 @@ use order_commitments::salt::SaltError;
 use order_commitments::schedule::ScheduleError;
 use order_commitments::session::SessionError;
 use order_commitments::{
-    AllocationRule, Book, BookCommitment, BookDigest, Commitment, DemandCurve, DemandSchedule, Opening,
-    PROTOCOL_VERSION, Participant, Price, PriceGrid, Salt, Session, SessionId, SessionTerms, Step,
+    AllocationRule, Book, BookCommitment, BookDigest, Commitment, DemandSchedule, Opening, PROTOCOL_VERSION,
+    Participant, Price, PriceGrid, Salt, Session, SessionId, SessionTerms, Step,
 };
 use thiserror::Error;
 use zeroize::{Zeroize, Zeroizing};
@@ -23,8 +23,8 @@ pub struct Joined {
     pub session: Session,
     /// The own place among the participants.
     pub party: usize,
-    /// The own demand.
-    pub demand: DemandCurve,
+    /// What opens the own frozen book.
+    pub openings: Vec<Opening>,
 }
 
 /// Why a session is not joined. The messages are for the organisation's own chaincode: they may quote its own orders.
@@ -263,14 +263,14 @@ pub fn check(request: &wire::JoinRequest, own: &str) -> Result<Joined, JoinError
             .iter()
             .map(|opening| (opening.order_id.as_str(), opening.commitment)),
     )?;
-    let demand = open_book(&context, session.terms().grid.levels(), &openings)?;
+    open_book(&context, session.terms().grid.levels(), &openings)?;
     if let Some(participant) = session.participants().get(party) {
         compare_books(&given, &participant.book, &openings)?;
     }
     Ok(Joined {
         session,
         party,
-        demand,
+        openings,
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fabric_protos::ipo::sidecar::v1 as wire;
+use ipo_clearing::OwnBook;
 use order_commitments::{Session, SessionId};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -130,7 +131,7 @@ impl Sessions {
         let Joined {
             session,
             party,
-            demand,
+            openings,
         } = joined;
         let mut handles = self.handles();
         if let Some(handle) = handles.get(&session.id()) {
@@ -155,9 +156,10 @@ impl Sessions {
             arrivals,
         });
         let place = Place::new(session.clone(), party, self.dialler.clone(), self.limits, arrived);
+        let own = OwnBook::new(session.clone(), party, openings);
         let task = ClearingTask {
             session,
-            demand,
+            own,
             place,
             reporter,
             store: self.store.clone(),

@@ -5,10 +5,14 @@ use std::{process::ExitCode, time::Duration};
 use clap::{Parser, ValueEnum};
 use ipo_clearing::{
     ClearingTerms, PartyStats,
+    ledger::{Frozen, orders_of},
     local::{Network, clear_locally},
     reference,
 };
-use order_commitments::{AllocationRule, DemandCurve, Lots};
+use order_commitments::{
+    AllocationRule, DemandCurve, Lots, MAX_LOTS, OrderRules, PriceGrid, SessionTerms, curve::CurveError,
+    schedule::ScheduleError,
+};
 use serde::Serialize;
 
 /// Measure clearings: a row for each combination of parties, levels, fan-out and latency, medians over the
@@ -91,11 +95,14 @@ struct Seconds {
     set_up: f64,
     preprocessing: f64,
     online: f64,
+    /// Of the online time: making the own proofs, and waiting for the verification of the others'.
+    proofs: f64,
+    checks: f64,
     whole: f64,
 }
 
-const HEAD: &str = "| n | K | fan-out | round trip ms | set-up s | preprocessing s | online s | whole s | MB/party | rounds | AND gates |
-|---|---|---|---|---|---|---|---|---|---|---|";
+const HEAD: &str = "| n | K | fan-out | round trip ms | set-up s | preprocessing s | online s | (proofs) | (checks) | whole s | MB/party | rounds | AND gates |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 impl Measurement {
     fn row(&self) -> String {
@@ -103,10 +110,12 @@ impl Measurement {
             set_up,
             preprocessing,
             online,
+            proofs,
+            checks,
             whole,
         } = self.seconds;
         format!(
-            "| {} | {} | {} | {} | {set_up:.3} | {preprocessing:.3} | {online:.3} | {whole:.3} | {:.1} | {} | {} |",
+            "| {} | {} | {} | {} | {set_up:.3} | {preprocessing:.3} | {online:.3} | {proofs:.3} | {checks:.3} | {whole:.3} | {:.1} | {} | {} |",
             self.parties,
             self.levels,
             self.fan_out,
@@ -157,20 +166,11 @@ async fn measure(
     fan_out: usize,
     latency_ms: u64,
 ) -> Result<Measurement, Box<dyn std::error::Error>> {
-    let terms = ClearingTerms {
-        participants: (0..parties).map(|party| format!("Org{party:02}MSP")).collect(),
-        levels,
-        lots: (1_u64 << arguments.bits.min(32)) * 3 / 4,
-        min_lots: 0,
-        rule: match arguments.allocation {
-            Rule::PricePriority => AllocationRule::PricePriority,
-            Rule::ProRata => AllocationRule::ProRata,
-        },
-        demand_bits: arguments.bits,
-        fan_out,
-    };
-    terms.check()?;
-    let curves = curves(&terms)?;
+    let (frozen, curves) = freeze(arguments, parties, levels, fan_out)?;
+    let terms = ClearingTerms::of(&frozen.session)?;
+    if terms.demand_bits != arguments.bits {
+        return Err(format!("no orders have demands of exactly {} bits", arguments.bits).into());
+    }
     let expected = reference::outcome(terms.lots, terms.min_lots, terms.rule, levels, &curves);
     let network = match arguments.transport {
         Transport::Tls => Network::Tls,
@@ -178,8 +178,7 @@ async fn measure(
     };
     let mut runs = Vec::new();
     for _ in 0..arguments.runs.max(1) {
-        let (outcome, stats) =
-            clear_locally(&terms, &curves, network, Duration::from_millis(latency_ms)).await?;
+        let (outcome, stats) = clear_locally(&frozen, network, Duration::from_millis(latency_ms)).await?;
         if outcome != expected {
             return Err("the outcome is not that of the reference".into());
         }
@@ -220,19 +219,57 @@ async fn measure(
             set_up: median(|stats| stats.set_up),
             preprocessing: median(|stats| stats.preprocessing),
             online: median(|stats| stats.online),
+            proofs: median(|stats| stats.binding.proving),
+            checks: median(|stats| stats.binding.waiting),
             whole: median(|stats| stats.set_up + stats.preprocessing + stats.online),
         },
     })
 }
 
-/// Demands that fall evenly from the widest to almost nothing, each organisation's a little differently.
-fn curves(terms: &ClearingTerms) -> Result<Vec<DemandCurve>, Box<dyn std::error::Error>> {
-    let widest = (1_u64 << terms.demand_bits) - 1;
-    let levels = terms.levels as Lots;
-    (0..terms.parties() as Lots)
+/// A session whose demands fall evenly from the widest to almost nothing, each organisation's a little differently, in orders of up
+/// to ten steps.
+fn freeze(
+    arguments: &Arguments,
+    parties: usize,
+    levels: usize,
+    fan_out: usize,
+) -> Result<(Frozen, Vec<DemandCurve>), Box<dyn std::error::Error>> {
+    let widest = (1_u64 << arguments.bits) - 1;
+    // No more than eight levels an order, and no order above what one may want.
+    let orders = (levels as u64).div_ceil(8).max(widest.div_ceil(MAX_LOTS));
+    let max_order = widest / orders;
+    let shares = (1_u64 << arguments.bits.min(32)) * 3 / 4;
+    let grid = PriceGrid::new(1, levels as u64, 1)?;
+    let rules = OrderRules::new(grid, 1, max_order)?;
+    let curves = curves(parties, levels as Lots, max_order * orders)?;
+    let books = curves
+        .iter()
+        .enumerate()
+        .map(|(party, curve)| Ok((format!("Org{party:02}MSP"), orders_of(curve, &rules)?)))
+        .collect::<Result<Vec<_>, ScheduleError>>()?;
+    let terms = SessionTerms {
+        channel: "bench".to_owned(),
+        chaincode: "bench".to_owned(),
+        listing: "bench".to_owned(),
+        grid,
+        shares,
+        lot_size: 1,
+        rule: match arguments.allocation {
+            Rule::PricePriority => AllocationRule::PricePriority,
+            Rule::ProRata => AllocationRule::ProRata,
+        },
+        min_subscription: 0,
+        max_order,
+        fan_out: u32::try_from(fan_out)?,
+    };
+    Ok((Frozen::new(terms, books)?, curves))
+}
+
+fn curves(parties: usize, levels: Lots, widest: Lots) -> Result<Vec<DemandCurve>, CurveError> {
+    (0..parties as Lots)
         .map(|party| {
             let demand = (0..levels).map(|level| widest / levels * (levels - level) - level * party);
-            Ok(DemandCurve::new(demand.collect())?)
+            DemandCurve::new(demand.collect())
         })
         .collect()
 }

@@ -21,7 +21,8 @@ use order_commitments::{MAX_PARTICIPANTS, MIN_PARTICIPANTS};
 /// "quantity"}]}]}]}; a step's price may be "market". An outcome is {"status": "sold" or "failed", "clearingPrice", "sold",
 /// "allocations": [{"msp", "quantity", "orders": [{"id", "quantity"}]}], "stats"}. No case, [], has no outcome, [].
 ///
-/// Every organisation is a party of a secure multi-party computation in this process. A case has 2 to 16 books, one an
+/// Every organisation is a party of a secure multi-party computation in this process; orders are committed to and books frozen
+/// as on a ledger, and bind their organisations. A case has 2 to 16 books, one an
 /// organisation, or 1 to 16 with --plain; a book may have no orders. Numbers are whole, below 2^64; shares, minSubscription,
 /// maxOrder and quantities are multiples of lotSize; steps come in any order; ids are 1 to 256 bytes of text without control
 /// characters. The input is UTF-8, with or without a byte order mark.
@@ -109,7 +110,7 @@ async fn clear(arguments: &Arguments, case: &Case) -> Result<Report, Problem> {
         Transport::Memory => Network::Memory,
     };
     let latency = Duration::from_millis(arguments.latency);
-    let (outcome, stats) = clear_locally(&case.terms(arguments.fan_out)?, &case.curves(), network, latency)
+    let (outcome, stats) = clear_locally(&case.freeze(arguments.fan_out)?, network, latency)
         .await
         .map_err(|error| Problem::Run(error.into()))?;
     case.report(&outcome, sum_up(&stats))

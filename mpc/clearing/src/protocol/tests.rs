@@ -1,7 +1,8 @@
 //! The protocol on the plaintext evaluator: outcomes, costs, openings and violations.
 
 use futures_util::future::join_all;
-use mpc_engine::{Error, Given, Masked, circuit::Plain};
+use mpc_engine::circuit::Plain;
+use order_commitments::{DemandCurve, binding::REPETITIONS};
 use proptest::prelude::*;
 
 use super::*;
@@ -10,6 +11,64 @@ use crate::{Budget, budget, reference, schedule::Interval};
 type Demand<'a> = &'a (dyn Fn(Level) -> Lots + Sync);
 type Run = (Result<Outcome, ClearingError>, Vec<Opening>);
 
+/// Demands that nothing binds to anything: here it is what is computed of them that is tested. What comes in and goes over the
+/// wire is as much as with proofs.
+struct Unbound<'a> {
+    demand: Demand<'a>,
+    width: usize,
+    /// A bit, of those that the circuits take, that is put in wrong.
+    flip: Option<usize>,
+    seen: usize,
+}
+
+impl<'a> Unbound<'a> {
+    fn new(terms: &ClearingTerms, demand: Demand<'a>) -> Self {
+        Self {
+            demand,
+            width: terms.demand_bits,
+            flip: None,
+            seen: 0,
+        }
+    }
+}
+
+impl<G: Gates> Entrance<G> for Unbound<'_> {
+    async fn enter(
+        &mut self,
+        gates: &mut G,
+        probes: &[Level],
+        carries: &[bool],
+        _: &mut Vec<Opening>,
+    ) -> Result<Vec<Vec<G::Bit>>, ClearingError> {
+        let mut mine = Vec::new();
+        for &level in probes {
+            let demand = (self.demand)(level);
+            mine.extend((0..self.width).map(|bit| demand >> bit & 1 == 1));
+        }
+        mine.extend_from_slice(carries);
+        if let Some(bit) = self
+            .flip
+            .and_then(|flip| mine.get_mut(flip.wrapping_sub(self.seen)))
+        {
+            *bit = !*bit;
+        }
+        self.seen += mine.len();
+        let demands = probes.len() * self.width;
+        mine.splice(demands..demands, [false; REPETITIONS]);
+        let mut given = gates.input(&mine, &vec![mine.len(); gates.parties()]).await?;
+        for bits in &mut given {
+            bits.drain(demands..demands + REPETITIONS);
+        }
+        gates.coin().await?;
+        gates.answer(&[], Vec::new()).await?;
+        Ok(given)
+    }
+
+    async fn settle(&mut self) -> Result<(), ClearingError> {
+        Ok(())
+    }
+}
+
 /// What each party says and saw, and what the run took.
 fn run(terms: &ClearingTerms, demands: &[Demand]) -> (Vec<Run>, Budget) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -17,7 +76,9 @@ fn run(terms: &ClearingTerms, demands: &[Demand]) -> (Vec<Run>, Budget) {
     let runs = runtime.block_on(join_all(parties.iter_mut().zip(demands).map(
         |(gates, demand)| async move {
             let mut transcript = Vec::new();
-            let outcome = clear_demand(gates, terms, demand, &mut transcript).await;
+            gates.publish(Vec::new()).await.unwrap();
+            let mut unbound = Unbound::new(terms, demand);
+            let outcome = clear_demand(gates, terms, &mut unbound, demand, &mut transcript).await;
             (outcome, transcript)
         },
     )));
@@ -48,7 +109,7 @@ fn terms(parties: usize, levels: usize, lots: Lots, rule: AllocationRule) -> Cle
 }
 
 /// Everything that a run opens, computed from its terms and its outcome alone.
-fn simulated(terms: &ClearingTerms, outcome: &Outcome) -> Vec<Opening> {
+pub(crate) fn simulated(terms: &ClearingTerms, outcome: &Outcome) -> Vec<Opening> {
     let mut transcript = Vec::new();
     let clearing = match outcome {
         Outcome::Sold { level, .. } if outcome.sold() == terms.lots => *level,
@@ -326,75 +387,12 @@ async fn the_engine_names_it_too() {
             let mut gates = preprocessed.start(&[0; 32], 0).await.unwrap();
             let demand = |level: Level| if me == 1 && level == 8 { 60 } else { 50 };
             let mut transcript = Vec::new();
-            let outcome = clear_demand(&mut gates, &terms, &demand, &mut transcript).await;
+            let mut unbound = Unbound::new(&terms, &demand);
+            let outcome = clear_demand(&mut gates, &terms, &mut unbound, &demand, &mut transcript).await;
             (outcome, transcript)
         });
     }
     rises(&parties.join_all().await, 1, 4, 8);
-}
-
-/// Gates of a party that flips some of its own inputs.
-struct Flipping {
-    inner: Plain,
-    from: usize,
-    seen: usize,
-}
-
-impl Gates for Flipping {
-    type Bit = bool;
-
-    fn parties(&self) -> usize {
-        self.inner.parties()
-    }
-
-    fn me(&self) -> usize {
-        self.inner.me()
-    }
-
-    fn constant(&self, value: bool) -> bool {
-        self.inner.constant(value)
-    }
-
-    fn xor(&self, left: &bool, right: &bool) -> bool {
-        self.inner.xor(left, right)
-    }
-
-    fn not(&self, bit: &bool) -> bool {
-        self.inner.not(bit)
-    }
-
-    fn mask(&mut self, mine: &[bool], counts: &[usize]) -> Result<Masked<bool>, Error> {
-        let mut mine = mine.to_vec();
-        for bit in &mut mine {
-            *bit ^= self.seen == self.from;
-            self.seen += 1;
-        }
-        self.inner.mask(&mine, counts)
-    }
-
-    async fn input_masked(&mut self, masked: Masked<bool>, payload: Vec<u8>) -> Result<Given<bool>, Error> {
-        self.inner.input_masked(masked, payload).await
-    }
-
-    async fn and(&mut self, pairs: &[(bool, bool)]) -> Result<Vec<bool>, Error> {
-        self.inner.and(pairs).await
-    }
-
-    async fn open(&mut self, bits: &[bool]) -> Result<Vec<bool>, Error> {
-        self.inner.open(bits).await
-    }
-
-    async fn answer(&mut self, bits: &[bool], payload: Vec<u8>) -> Result<(Vec<bool>, Vec<Vec<u8>>), Error> {
-        self.inner.answer(bits, payload).await
-    }
-
-    async fn publish(&mut self, payload: Vec<u8>) -> Result<Vec<Vec<u8>>, Error> {
-        self.inner.publish(payload).await
-    }
-
-    async fn coin(&mut self) -> Result<[u8; 32], Error> {
-        self.inner.coin().await
-    }
 }
 
 /// Whichever input bit a party flips, the run either catches it or has the outcome of the demand with that bit flipped: the carries
@@ -412,17 +410,23 @@ fn no_flipped_input_makes_another_outcome() {
     let total = width + (width + width - 1) + (width + width - 1);
     let mut caught = 0;
     for from in 0..total {
-        let (first, second) = {
-            let mut parties = Plain::parties_of(2);
-            let inner = parties.remove(1);
-            (parties.remove(0), Flipping { inner, from, seen: 0 })
-        };
+        let mut parties = Plain::parties_of(2);
+        let (mut second, mut first) = (parties.remove(1), parties.remove(0));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (mut first, mut second) = (first, second);
+        let demands = [0, 1].map(|party: usize| {
+            let curve = &curves[party];
+            move |level| curve.demand(level)
+        });
+        let mut honest = Unbound::new(&terms, &demands[0]);
+        let mut flipping = Unbound {
+            flip: Some(from),
+            ..Unbound::new(&terms, &demands[1])
+        };
+        let (mut opened, mut also_opened) = (Vec::new(), Vec::new());
         let (outcome, _) = runtime.block_on(async {
             tokio::join!(
-                clear(&mut first, &terms, &curves[0]),
-                clear(&mut second, &terms, &curves[1])
+                clear_demand(&mut first, &terms, &mut honest, &demands[0], &mut opened),
+                clear_demand(&mut second, &terms, &mut flipping, &demands[1], &mut also_opened)
             )
         });
         match outcome {
@@ -452,35 +456,25 @@ fn no_flipped_input_makes_another_outcome() {
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_sent() {
     let fine = terms(2, 3, 10, AllocationRule::ProRata);
-    let curve = |demand: &[Lots]| DemandCurve::new(demand.to_vec()).unwrap();
-    let refused = |terms: &ClearingTerms, curve: &DemandCurve, parties| {
+    let refused = |terms: &ClearingTerms, most: Lots, parties| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let mut gates = Plain::parties_of(parties).remove(0);
-        let refused = runtime.block_on(clear(&mut gates, terms, curve)).unwrap_err();
+        let demand = |_| most;
+        let mut unbound = Unbound::new(terms, &demand);
+        let mut opened = Vec::new();
+        let running = clear_demand(&mut gates, terms, &mut unbound, &demand, &mut opened);
+        let refused = runtime.block_on(running).unwrap_err();
         assert_eq!(gates.cost().rounds, 0);
         refused
     };
+    assert_eq!(refused(&fine, 1 << 32, 2), ClearingError::TooWide { width: 32 });
     assert_eq!(
-        refused(&fine, &curve(&[1, 1]), 2),
-        ClearingError::Levels {
-            expected: 3,
-            found: 2
-        }
-    );
-    assert_eq!(
-        refused(&fine, &curve(&[1 << 32, 1, 1]), 2),
-        ClearingError::TooWide { width: 32 }
-    );
-    assert_eq!(
-        refused(&fine, &curve(&[1, 1, 1]), 3),
+        refused(&fine, 1, 3),
         ClearingError::Parties {
             expected: 2,
             found: 3
         }
     );
     let none = ClearingTerms { lots: 0, ..fine };
-    assert!(matches!(
-        refused(&none, &curve(&[1, 1, 1]), 2),
-        ClearingError::Terms(_)
-    ));
+    assert!(matches!(refused(&none, 1, 2), ClearingError::Terms(_)));
 }

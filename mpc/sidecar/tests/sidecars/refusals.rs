@@ -93,8 +93,8 @@ async fn malformed_requests_are_refused_by_field() {
     type Change = fn(&mut wire::JoinRequest);
     let malformed: [(Change, &str); 17] = [
         (
-            |it| it.protocol_version = 2,
-            "protocol_version is 2, allowed is 1",
+            |it| it.protocol_version = 1,
+            "protocol_version is 1, allowed is 2",
         ),
         (|it| it.terms = None, "terms is missing"),
         (
@@ -259,7 +259,7 @@ async fn strangers_and_wrong_greetings_are_refused() {
         (
             |it| it.protocol_version = 9,
             Code::FailedPrecondition,
-            "protocol_version is 9, allowed is 1",
+            "protocol_version is 9, allowed is 2",
         ),
         (
             |it| it.session_id = vec![1; 31],

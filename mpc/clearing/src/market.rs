@@ -1,0 +1,76 @@
+//! Small sessions for the crate's own tests.
+
+use order_commitments::{AllocationRule, DemandCurve, Lots, Opening, OrderRules, PriceGrid, SessionTerms};
+
+use crate::{
+    ClearingTerms, Outcome, OwnBook,
+    ledger::{Frozen, orders_of},
+    reference,
+};
+
+/// A session of three organisations.
+pub(crate) struct Market {
+    pub(crate) frozen: Frozen,
+    pub(crate) terms: ClearingTerms,
+    pub(crate) curves: Vec<DemandCurve>,
+}
+
+impl Market {
+    /// Three levels, demands of seven bits.
+    pub(crate) fn small() -> Self {
+        Self::new(60, 1, &[&[50, 40, 7], &[40, 20, 20], &[30, 0, 0]])
+    }
+
+    /// `lots` for sale, `fan_out` probes side by side.
+    pub(crate) fn new(lots: Lots, fan_out: u32, demands: &[&[Lots]]) -> Self {
+        let curves: Vec<_> = demands
+            .iter()
+            .map(|demand| DemandCurve::new(demand.to_vec()).unwrap())
+            .collect();
+        let grid = PriceGrid::new(1, curves[0].levels() as u64, 1).unwrap();
+        let max_order = 100;
+        let terms = SessionTerms {
+            channel: "market".to_owned(),
+            chaincode: "ipo".to_owned(),
+            listing: "Estatia".to_owned(),
+            grid,
+            shares: lots,
+            lot_size: 1,
+            rule: AllocationRule::PricePriority,
+            min_subscription: 0,
+            max_order,
+            fan_out,
+        };
+        let rules = OrderRules::new(grid, 1, max_order).unwrap();
+        let books = curves
+            .iter()
+            .enumerate()
+            .map(|(party, curve)| (format!("Org{party:02}MSP"), orders_of(curve, &rules).unwrap()));
+        let frozen = Frozen::new(terms, books.collect()).unwrap();
+        Self {
+            terms: ClearingTerms::of(&frozen.session).unwrap(),
+            frozen,
+            curves,
+        }
+    }
+
+    pub(crate) fn own_book(&self, party: usize) -> OwnBook {
+        self.frozen.own_book(party)
+    }
+
+    /// A party that brings other orders.
+    pub(crate) fn own(&self, party: usize, openings: Vec<Opening>) -> OwnBook {
+        OwnBook::new(self.frozen.session.clone(), party, openings)
+    }
+
+    pub(crate) fn expected(&self) -> Outcome {
+        let ClearingTerms {
+            lots,
+            min_lots,
+            rule,
+            levels,
+            ..
+        } = self.terms;
+        reference::outcome(lots, min_lots, rule, levels, &self.curves)
+    }
+}
