@@ -5,6 +5,7 @@ use std::{env, fmt};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use x509_parser::prelude::Pem;
 
 use crate::server::{
     ConfigError, DRAIN_TIMEOUT, LOCAL_MSPID, MAX_MESSAGE, check_address, check_certificates, read_file,
@@ -98,7 +99,7 @@ impl ClientConfig {
             "true" | "t" | "1" => Some(ClientTls {
                 root: read_file(TLS_ROOT, &require(TLS_ROOT)?)?,
                 certificate: material(TLS_CERT, &get)?,
-                key: material(TLS_KEY, &get)?,
+                key: labelled_as_it_is(material(TLS_KEY, &get)?),
             }),
             "false" | "f" | "0" => None,
             found => {
@@ -159,6 +160,33 @@ fn material(
         .decode(read_file(encoded, &path)?.trim_end())
         .map_err(|error| fail(error.to_string()))?;
     String::from_utf8(pem).map_err(|_| fail("what the Base64 stands for is not text".to_owned()))
+}
+
+/// The keys that peers hand to the programs their builders start are PKCS #8 under the label of SEC 1 (`tlsgen` of Fabric's `common/crypto`). Go
+/// looks at the content alone; rustls believes the label.
+fn labelled_as_it_is(key: String) -> String {
+    let is_pkcs8 = Pem::iter_from_buffer(key.as_bytes())
+        .flatten()
+        .any(|block| block.label == SEC1_LABEL && is_pkcs8(&block.contents));
+    if is_pkcs8 {
+        key.replace(SEC1_LABEL, "PRIVATE KEY")
+    } else {
+        key
+    }
+}
+
+/// Label of a key as SEC 1 has it.
+const SEC1_LABEL: &str = "EC PRIVATE KEY";
+
+/// Both are a DER sequence that starts with a version, 0 in PKCS #8 (RFC 5208, 5), 1 in SEC 1 (RFC 5915, 3).
+fn is_pkcs8(der: &[u8]) -> bool {
+    let content = match der {
+        [0x30, 0x81, _, content @ ..] | [0x30, 0x82, _, _, content @ ..] | [0x30, 0..0x80, content @ ..] => {
+            content
+        }
+        _ => return false,
+    };
+    content.starts_with(&[0x02, 0x01, 0x00])
 }
 
 impl fmt::Debug for ClientTls {
@@ -239,6 +267,17 @@ mod tests {
     }
 
     #[test]
+    fn a_key_in_sec1_keeps_its_label() {
+        let sec1 = [0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20];
+        assert!(!is_pkcs8(&sec1) && !is_pkcs8(&[]) && !is_pkcs8(&[0x30]));
+        let pem = format!(
+            "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
+            STANDARD.encode(sec1)
+        );
+        assert_eq!(labelled_as_it_is(pem.clone()), pem);
+    }
+
+    #[test]
     fn tls_material_is_read_as_gos_shim_reads_it() {
         let folder = tempfile::tempdir().unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
@@ -268,6 +307,18 @@ mod tests {
             );
             assert!(!format!("{found:?}").contains("PRIVATE"));
         }
+        // As a peer hands it over: PKCS #8 under another label.
+        let mislabelled = write("mislabelled", &key.replace("PRIVATE KEY", "EC PRIVATE KEY"));
+        let pair = [(TLS_KEY[0], mislabelled.as_str()), in_pem[1]];
+        assert_eq!(
+            load(&[], &[&BASE[..], &tls, &pair].concat())
+                .unwrap()
+                .tls
+                .unwrap()
+                .key,
+            key
+        );
+
         let fails = |more: &[(&'static str, &str)]| fails(&[&tls[..], more].concat());
         assert_eq!(fails(&[]), "CORE_TLS_CLIENT_CERT_FILE is not set");
         assert_eq!(fails(&in_pem[1..]), "CORE_TLS_CLIENT_KEY_FILE is not set");
