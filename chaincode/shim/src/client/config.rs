@@ -180,11 +180,10 @@ const SEC1_LABEL: &str = "EC PRIVATE KEY";
 
 /// Both are a DER sequence that starts with a version, 0 in PKCS #8 (RFC 5208, 5), 1 in SEC 1 (RFC 5915, 3).
 fn is_pkcs8(der: &[u8]) -> bool {
-    let content = match der {
-        [0x30, 0x81, _, content @ ..] | [0x30, 0x82, _, _, content @ ..] | [0x30, 0..0x80, content @ ..] => {
-            content
-        }
-        _ => return false,
+    let ([0x30, 0x81, _, content @ ..] | [0x30, 0x82, _, _, content @ ..] | [0x30, 0..=0x7f, content @ ..]) =
+        der
+    else {
+        return false;
     };
     content.starts_with(&[0x02, 0x01, 0x00])
 }
