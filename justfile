@@ -25,6 +25,10 @@ demo *args:
 bench *args:
     scripts/bench {{args}}
 
+# Mutate saved inputs against every decoder, for so many seconds.
+fuzz *args:
+    scripts/fuzz {{args}}
+
 # The documentation of every package, in the browser.
 doc:
     cargo doc --workspace --no-deps --open

@@ -158,8 +158,7 @@ async fn call_of(time: Duration, policy: Policy, config: ServerConfig) -> (bool,
     let server = ChaincodeServer::new(config, Asks).unwrap();
     let incoming = stream::iter([Ok(chaincode)]).chain(stream::pending());
     let stop = CancellationToken::new();
-    let served =
-        tokio::spawn(server.serve_connections(incoming, stop.clone(), stop.clone().cancelled_owned()));
+    let served = tokio::spawn(server.serve_connections(incoming, stop.clone().cancelled_owned()));
 
     let mut io = Some(TokioIo::new(peer));
     let connector = tower::service_fn(move |_| {

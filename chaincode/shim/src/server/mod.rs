@@ -159,19 +159,36 @@ impl ChaincodeServer {
         match certificates {
             None => {
                 let incoming = listener::plaintext(listener, stopping.clone());
-                self.serve_connections(incoming, stopping, shutdown).await
+                self.serve_until(incoming, stopping, shutdown).await
             }
             Some(certificates) => {
                 tokio::spawn(Arc::clone(&certificates).watch(over));
                 let metrics = Arc::clone(&self.metrics);
                 let incoming = listener::tls(listener, certificates, metrics, stopping.clone());
-                self.serve_connections(incoming, stopping, shutdown).await
+                self.serve_until(incoming, stopping, shutdown).await
             }
         }
     }
 
+    /// Serves whatever connections come, in the clear, until `shutdown` comes: those of another transport than TCP, or of memory in a
+    /// test. Addresses, TLS and what is served over HTTP are the caller's.
+    ///
+    /// # Errors
+    /// [`ServerError::Transport`] and [`ServerError::Reflection`].
+    pub async fn serve_connections<C>(
+        self,
+        incoming: impl Stream<Item = io::Result<C>> + Send,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), ServerError>
+    where
+        C: AsyncRead + AsyncWrite + Connected<ConnectInfo: Clone + Send + Sync> + Unpin + Send + 'static,
+    {
+        self.serve_until(incoming, CancellationToken::new(), shutdown)
+            .await
+    }
+
     /// Cancels `stopping` once `shutdown` comes.
-    async fn serve_connections<C>(
+    async fn serve_until<C>(
         self,
         incoming: impl Stream<Item = io::Result<C>> + Send,
         stopping: CancellationToken,
