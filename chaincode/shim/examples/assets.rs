@@ -13,7 +13,8 @@
 //! ```
 
 use chaincode_shim::{
-    Contract, ContractError, Contracts, Flags, Function, KeyEndorsementPolicy, TransactionContext, log_filter,
+    Contract, ContractError, Contracts, Flags, Function, JsonSchema, KeyEndorsementPolicy,
+    TransactionContext, log_filter,
 };
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -22,18 +23,19 @@ use tracing_subscriber::EnvFilter;
 /// Names the owner's assets, so that they can be listed without reading all of them.
 const BY_OWNER: &str = "owner~id";
 
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
+/// In the order of its fields' names, as the sample writes it.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 struct Asset {
-    #[serde(rename = "ID")]
-    id: String,
-    #[serde(rename = "Color")]
-    color: String,
-    #[serde(rename = "Size")]
-    size: u32,
-    #[serde(rename = "Owner")]
-    owner: String,
     #[serde(rename = "AppraisedValue")]
     appraised_value: u64,
+    #[serde(rename = "Color")]
+    color: String,
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(rename = "Owner")]
+    owner: String,
+    #[serde(rename = "Size")]
+    size: u32,
 }
 
 type Result<T> = std::result::Result<T, ContractError>;
@@ -65,11 +67,11 @@ async fn init_ledger(ctx: TransactionContext) -> Result<()> {
     ctx.stub().start_write_batch();
     let colours = ["blue", "red", "green", "yellow", "black", "white"];
     let owners = ["Tomoko", "Brad", "Jin Soo", "Max", "Adriana", "Michel"];
-    for (n, (color, owner)) in (1..).zip(colours.into_iter().zip(owners)) {
+    for (n, (color, owner)) in (1_u32..).zip(colours.into_iter().zip(owners)) {
         let asset = Asset {
             id: format!("asset{n}"),
             color: color.to_owned(),
-            size: 5 * n,
+            size: 5 * n.div_ceil(2),
             owner: owner.to_owned(),
             appraised_value: 100 * (u64::from(n) + 2),
         };
@@ -306,7 +308,7 @@ fn contracts() -> Contracts {
             ["id", "color", "size", "owner", "appraisedValue"],
             create,
         )
-        .evaluate("ReadAsset", ["id"], read)
+        .with(Function::evaluate("ReadAsset", ["id"], read).returns::<Asset>())
         .submit(
             "UpdateAsset",
             ["id", "color", "size", "owner", "appraisedValue"],
@@ -315,9 +317,9 @@ fn contracts() -> Contracts {
         .submit("Appraise", ["id", "value"], appraise)
         .submit("DeleteAsset", ["id"], delete)
         .evaluate("ReadAssets", ["ids"], read_many)
-        .evaluate("AssetExists", ["id"], asset_exists)
-        .submit("TransferAsset", ["id", "newOwner"], transfer)
-        .evaluate("GetAllAssets", [], get_all)
+        .with(Function::evaluate("AssetExists", ["id"], asset_exists).returns::<bool>())
+        .with(Function::submit("TransferAsset", ["id", "newOwner"], transfer).returns::<String>())
+        .with(Function::evaluate("GetAllAssets", [], get_all).returns::<Vec<Asset>>())
         .evaluate("IdsOf", ["owner"], ids_of)
         .evaluate("Page", ["size", "bookmark"], page)
         .evaluate("History", ["id"], history)

@@ -1,27 +1,13 @@
 //! Hyperledger Fabric's chaincode shim in Rust.
 //!
 //! A peer dials the [`ChaincodeServer`], which speaks `protos.Chaincode/Connect` (chaincode as a service), or the [`ChaincodeClient`]
-//! dials a peer (development mode); [`start`] does what the environment says. Each transaction is a task of its own. A contract function gets a [`TransactionContext`]; its [`ChaincodeStub`] has the methods of Fabric's other shims under the same
-//! names. [`Contracts`] routes `Contract:Function` calls to async functions with typed arguments; [`ClientIdentity`] says who
-//! called; [`KeyEndorsementPolicy`] makes a key's own endorsement policy.
-//!
-//! ```no_run
-//! use chaincode_shim::{Contract, ContractError, Contracts, TransactionContext};
-//!
-//! async fn read(ctx: TransactionContext, id: String) -> Result<String, ContractError> {
-//!     let value = ctx.stub().get_state(&id).await?.ok_or_else(|| ContractError::not_found(format!("no {id}")))?;
-//!     Ok(String::from_utf8_lossy(&value).into_owned())
-//! }
-//!
-//! # async fn main_() -> Result<(), Box<dyn std::error::Error>> {
-//! let contracts = Contracts::new("assets", "1.0").with(Contract::new("asset").evaluate("Read", ["id"], read));
-//! # Ok(
-//! chaincode_shim::start(contracts).await?
-//! # )
-//! # }
-//! ```
+//! dials a peer (development mode); [`start`] does what the environment says. Each transaction is a task of its own. A contract
+//! function gets a [`TransactionContext`]; its [`ChaincodeStub`] has the methods of Fabric's other shims under the same names.
+//! [`Contracts`] routes `Contract:Function` calls to async functions with typed arguments; [`ClientIdentity`] says who called;
+//! [`KeyEndorsementPolicy`] makes a key's own endorsement policy.
 //!
 //! Arguments, transient data, state and answers are never logged.
+#![doc = include_str!("../GUIDE.md")]
 
 mod chaincode;
 mod client;

@@ -105,7 +105,7 @@ async fn sigterm_lets_a_transaction_in_flight_finish_and_nothing_secret_is_logge
         .status()
         .unwrap();
     assert!(killed.success());
-    let asset = br#"{"ID":"a","Color":"secret-state","Size":1,"Owner":"o","AppraisedValue":2}"#;
+    let asset = br#"{"AppraisedValue":2,"Color":"secret-state","ID":"a","Owner":"o","Size":1}"#;
     send(Type::Response, asset.to_vec(), None).await;
     let completed = receive().await.unwrap();
     let response = Response::decode(completed.payload.as_slice()).unwrap();
