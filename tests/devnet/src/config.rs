@@ -262,6 +262,9 @@ pub struct OrganisationConfig {
     /// Its users, besides `Admin`.
     #[serde(default = "default_users")]
     pub users: Vec<String>,
+    /// `ledger.state.totalQueryLimit` of its peers, where it differs from the network's.
+    #[serde(default)]
+    pub total_query_limit: Option<usize>,
     /// The ports on which its peers serve; 0, or none given, takes a free one.
     #[serde(default)]
     pub gateway_ports: Vec<u16>,
@@ -284,6 +287,7 @@ impl OrganisationConfig {
             domain: format!("{name}.example.com"),
             peers: one(),
             users: default_users(),
+            total_query_limit: None,
             gateway_ports: Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use crate::{
     channel::Chaincode,
     client::{Client, ClientError},
-    config::{ChaincodeDefinition, ConfigError, Connection, ConnectionSource, NetworkConfig},
+    config::{ChaincodeDefinition, ConfigError, Connection, ConnectionSource, Limits, NetworkConfig},
     gateway::GatewayService,
     identity::{Material, MaterialError, Members, Msp, MspRegistry},
     ledger::{CommittedBlock, StateEntry},
@@ -426,7 +426,12 @@ fn make_peers(
                 msps: msps.clone(),
                 profile: config.profile,
                 state_database: config.state_database,
-                limits: config.limits.clone(),
+                limits: Limits {
+                    total_query_limit: organisation
+                        .total_query_limit
+                        .unwrap_or(config.limits.total_query_limit),
+                    ..config.limits.clone()
+                },
                 stop: stop.clone(),
             };
             peers.push(Peer::new(setup, Arc::clone(&private_arrived)));

@@ -192,6 +192,39 @@ async fn settlements_deposits_mints_and_transfers_of_different_owners_in_one_blo
     soon(market.network.shutdown()).await;
 }
 
+/// A range ends silently at a peer's own limit; with the freeze endorsed by all, a shorter one would stop every sale.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_ranges_end_early_freezes_the_same_books() {
+    let market = Market::open_with(|config| config.organisations[1].total_query_limit = Some(600)).await;
+    market
+        .submit(BANK, "CreateListing", &[&terms("EST").to_string()])
+        .await
+        .unwrap();
+    let orders: Vec<_> = (0..700)
+        .map(|place| {
+            let id = format!("n{place:03}");
+            let mut order = order(&id, &[(700, 10)]);
+            order["id"] = json!(id);
+            order
+        })
+        .collect();
+    let create = call("CreateOrders", &["EST"])
+        .transient("orders", json!(orders).to_string())
+        .organisations(&[A]);
+    let created = json_of(&market.run(A, &create).await.unwrap().result).to_string();
+    market
+        .submit(A, "SubmitOrders", &["EST", &created])
+        .await
+        .unwrap();
+    market.freeze("EST").await;
+    for msp in ORGS {
+        let view = market.query(msp, "ReadListing", &["EST"]).await.unwrap();
+        assert_eq!(view["orders"], 700, "{msp}");
+    }
+    assert_eq!(market.sidecars[A].joined().unwrap().openings.len(), 700);
+    soon(market.network.shutdown()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_that_spend_one_coin_or_settle_one_allocation_one_counts_and_a_replay_does_not() {
     let market = Market::listed().await;

@@ -97,7 +97,13 @@ pub(crate) fn invalid<T>(answer: Result<T, ClientError>) -> TxValidationCode {
 impl Market {
     /// The organisations with servers, sidecars and a cash token of the bank's.
     pub(crate) async fn open() -> Self {
+        Self::open_with(|_| ()).await
+    }
+
+    /// The same on a network that differs in something.
+    pub(crate) async fn open_with(change: impl FnOnce(&mut NetworkConfig)) -> Self {
         let mut config = NetworkConfig::with_organisations(&ORGS);
+        change(&mut config);
         let policy = "AND('USBankMSP.peer','BrokerAMSP.peer','BrokerBMSP.peer')";
         let mut definition = ChaincodeDefinition::new(CC, policy);
         let mut sidecars = BTreeMap::new();

@@ -1,6 +1,7 @@
 //! Every function times every role: organisation, NodeOU and the attribute `ipo.role`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 
 use devnet::client::{Call, Client};
 use devnet::policy::Role;
@@ -217,6 +218,7 @@ async fn every_function_is_open_to_its_organisations_and_to_certificates_of_its_
     let rows: BTreeSet<_> = TABLE.iter().map(|row| row.function.to_owned()).collect();
     assert_eq!(rows, functions, "the table has every function");
 
+    let expires = SystemTime::now() + Duration::from_secs(86_400);
     let mut wrong = Vec::new();
     for row in TABLE {
         // By organisation, with a certificate that lacks nothing.
@@ -235,7 +237,7 @@ async fn every_function_is_open_to_its_organisations_and_to_certificates_of_its_
                 .map(|value| ("ipo.role".to_owned(), value.to_owned()));
             let attributes: BTreeMap<_, _> = attributes.into_iter().collect();
             let identity = ca
-                .issue_identity(certificate.name, certificate.role, &attributes, 2100)
+                .issue_identity(certificate.name, certificate.role, &attributes, expires)
                 .unwrap();
             let client = market.user(msp).with_identity(identity);
             let refused = is_refused_for_its_role(&client, row, msp).await;

@@ -142,7 +142,8 @@ impl ChaincodeStub {
     }
 
     /// All simple keys from `start` until before `end`, past the peer's `totalQueryLimit`: asks again from the last key
-    /// until nothing comes. `start` and `end` as in [`get_state_by_range`](Self::get_state_by_range).
+    /// until nothing comes, and at the latest after [`RangeAll::KEYS_A_QUERY`] keys. What queries a transaction made is part of what its
+    /// endorsers have to agree on, so peers whose limits differ, but lie above that, endorse alike. `start` and `end` as in [`get_state_by_range`](Self::get_state_by_range).
     ///
     /// # Errors
     /// [`Error::SimpleKeyExpected`].
@@ -437,12 +438,16 @@ pub struct RangeAll {
     start: String,
     end: String,
     query: Option<StateIterator>,
-    /// Whether the query that is open has returned anything.
-    any: bool,
+    /// How many keys the query that is open has returned.
+    returned: usize,
     done: bool,
 }
 
 impl RangeAll {
+    /// How many keys one query gives: one less than five of the peer's pages of 100, because the last of a page comes with the next page.
+    /// The peer, which looks one key ahead, has then read 501, whatever its limit is above that.
+    pub const KEYS_A_QUERY: usize = 499;
+
     fn new(stub: ChaincodeStub, collection: &str, start: &str, end: &str) -> Self {
         Self {
             stub,
@@ -450,7 +455,7 @@ impl RangeAll {
             start: start.to_owned(),
             end: end.to_owned(),
             query: None,
-            any: false,
+            returned: 0,
             done: false,
         }
     }
@@ -461,21 +466,26 @@ impl RangeAll {
     /// As [`StateIterator::next`].
     pub async fn next(&mut self) -> Result<Option<Kv>, Error> {
         while !self.done {
+            if self.returned == Self::KEYS_A_QUERY
+                && let Some(full) = self.query.take()
+            {
+                full.close().await?;
+            }
             if self.query.is_none() {
-                self.any = false;
+                self.returned = 0;
                 self.query = Some(self.stub.range(&self.collection, &self.start, &self.end).await?);
             }
             let Some(query) = self.query.as_mut() else {
                 continue;
             };
             if let Some(found) = query.next().await? {
-                self.any = true;
+                self.returned += 1;
                 // The lowest key above this one.
                 self.start = format!("{}\0", found.key);
                 return Ok(Some(found));
             }
             self.query = None;
-            self.done = !self.any || (!self.end.is_empty() && self.start >= self.end);
+            self.done = self.returned == 0 || (!self.end.is_empty() && self.start >= self.end);
         }
         Ok(None)
     }

@@ -1,6 +1,8 @@
 //! Ranges, rich queries, history: page by page, to the true end, and with answers that make no sense.
 
-use chaincode_shim::{Error, Kv};
+use std::collections::BTreeSet;
+
+use chaincode_shim::{Error, Kv, RangeAll};
 use fabric_protos::protos::chaincode_message::Type;
 use fabric_protos::protos::{
     GetHistoryForKey, GetQueryResult, GetStateByRange, GetStateMetadata, QueryMetadata, QueryResponse,
@@ -345,6 +347,37 @@ async fn range_all_goes_on_where_the_peer_stopped_silently() {
         results::<Kv>(&[], None),
     )
     .await;
+    peer.succeeded("tx").await;
+}
+
+/// What queries a transaction made is part of what endorsers agree on: peers whose limits differ see the same ones.
+#[tokio::test]
+async fn range_all_begins_a_new_query_before_any_limit_comes_into_play() {
+    let (_server, mut peer) = begin(|stub| async move {
+        let all = stub.range_all("", "").unwrap().collect().await.unwrap();
+        let keys: BTreeSet<_> = all.iter().map(|kv| &kv.key).collect();
+        assert_eq!((all.len(), keys.len()), (501, 501));
+    })
+    .await;
+    let key = |place: usize| format!("k{place:04}");
+    let page = |first: usize| -> Vec<Kv> { (first..first + 100).map(|place| kv(&key(place), "1")).collect() };
+    let first = range("", "\u{1}", "", vec![]);
+    peer.answer(Type::GetStateByRange, first, results(&page(0), Some("q")))
+        .await;
+    for first in [100, 200, 300, 400] {
+        let next = QueryStateNext { id: "q".to_owned() }.encode_to_vec();
+        peer.answer(Type::QueryStateNext, next, results(&page(first), Some("q")))
+            .await;
+    }
+    let close = QueryStateClose { id: "q".to_owned() }.encode_to_vec();
+    peer.answer(Type::QueryStateClose, close, results::<Kv>(&[], None))
+        .await;
+    let again = range("", &format!("{}\0", key(RangeAll::KEYS_A_QUERY - 1)), "", vec![]);
+    let rest = results(&[kv(&key(499), "1"), kv(&key(500), "1")], None);
+    peer.answer(Type::GetStateByRange, again, rest).await;
+    let end = range("", &format!("{}\0", key(500)), "", vec![]);
+    peer.answer(Type::GetStateByRange, end, results::<Kv>(&[], None))
+        .await;
     peer.succeeded("tx").await;
 }
 
