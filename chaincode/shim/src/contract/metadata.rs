@@ -32,7 +32,15 @@ pub(super) fn of(chaincode: &Contracts) -> Value {
         }],
     });
     contracts.insert(SYSTEM.to_owned(), system);
-    let components = json!({"schemas": schemas.take_definitions(true)});
+    let mut named = schemas.take_definitions(true);
+    for (name, schema) in &mut named {
+        // The contract schema asks for both.
+        if let Some(schema) = schema.as_object_mut() {
+            schema.insert("$id".to_owned(), json!(name));
+            schema.entry("properties").or_insert_with(|| json!({}));
+        }
+    }
+    let components = json!({"schemas": named});
     json!({"$schema": SCHEMA, "info": info, "contracts": contracts, "components": components})
 }
 

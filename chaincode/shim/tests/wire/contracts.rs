@@ -331,6 +331,7 @@ async fn metadata_names_contracts_functions_and_parameters() {
         metadata["components"]["schemas"]["Step"]["properties"]["price"]["maximum"],
         1000
     );
+    assert_eq!(metadata["components"]["schemas"]["Step"]["$id"], "Step");
     assert_eq!(sale["transactions"][2]["parameters"][1]["name"], "times");
     assert!(metadata["contracts"]["token"].get("default").is_none());
     let system = &metadata["contracts"]["org.hyperledger.fabric"];

@@ -110,9 +110,9 @@ impl Recorder {
         })
     }
 
-    /// Gives the block.
+    /// Gives the block. This organisation endorses with the Go chaincode, and whoever else must endorse with ours: their endorsements have to agree.
     async fn submit(&self, call: &ScriptedCall, signed: SignedCall) -> Result<u64, Failure> {
-        fs::write(self.directory.join("side"), "rust")?;
+        fs::write(self.directory.join("side"), "go")?;
         let transaction = self.client.endorse_signed(signed).await?;
         self.client.submit(&transaction).await?;
         let status = self.client.commit_status(&transaction.tx_id).await?;
