@@ -14,10 +14,13 @@ import path from 'node:path';
 import process from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
 import * as grpc from '@grpc/grpc-js';
-import { checkpointers, connect, hash, signers } from '@hyperledger/fabric-gateway';
+import { StatusCode, checkpointers, connect, hash, signers } from '@hyperledger/fabric-gateway';
 
 const SEALED = Buffer.from('ipo-chaincode sealed answer v1');
 const PATIENCE_MS = 60_000;
+const RETRY_MS = 10_000;
+const CONFLICTS = [StatusCode.MVCC_READ_CONFLICT, StatusCode.PHANTOM_READ_CONFLICT];
+const BEHIND = /ORDER_HASH_NOT_YET_COMMITTED|ProposalResponsePayloads do not match/;
 
 const [descriptionFile, ...brokerNames] = process.argv.slice(2);
 if (!descriptionFile) {
@@ -99,14 +102,36 @@ class Desk {
      * what another answers from.
      */
     async submit(call, ...args) {
-        const [contract, name] = split(call);
-        const submitted = await this.contract(contract).submitAsync(name, { arguments: args });
-        const signature = await this.signer(submitted.getDigest());
-        for (const own of [this, ...desks.values()]) {
-            const status = await own.gateway.newSignedCommit(submitted.getBytes(), signature).getStatus();
-            assert(status.successful, `${name} is invalid: ${status.code}`);
+        const deadline = Date.now() + RETRY_MS;
+        for (;;) {
+            const submitted = await this.endorse(call, args, deadline);
+            const signature = await this.signer(submitted.getDigest());
+            const statuses = [];
+            for (const own of [this, ...desks.values()]) {
+                statuses.push(await own.gateway.newSignedCommit(submitted.getBytes(), signature).getStatus());
+            }
+            if (statuses.every((status) => status.successful)) {
+                return answer(submitted.getResult());
+            }
+            // What was done already says so when it is submitted again.
+            const [{ code }] = statuses;
+            assert(CONFLICTS.includes(code) && Date.now() < deadline, `${call} is invalid: ${code}`);
         }
-        return answer(submitted.getResult());
+    }
+
+    /** Tries again as long as another organisation's peer has not committed what the call builds on: nothing has happened yet. */
+    async endorse(call, args, deadline) {
+        const [contract, name] = split(call);
+        for (;;) {
+            try {
+                return await this.contract(contract).submitAsync(name, { arguments: args });
+            } catch (error) {
+                const messages = [error.message, ...(error.details ?? []).map((detail) => detail.message)].join();
+                const behind = error.code === grpc.status.ABORTED && BEHIND.test(messages);
+                if (!behind || Date.now() >= deadline) throw error;
+                await pause(50); // no peer tells when another has committed
+            }
+        }
     }
 
     /** The own organisation alone sees and endorses. */
