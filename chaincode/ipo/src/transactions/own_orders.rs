@@ -120,7 +120,9 @@ pub async fn create<L: Ledger>(
         let schedule = order.schedule(&argument, &rules)?;
         order.check_size(&argument, &terms)?;
         let key = PrivateKey::Order(listing, id);
-        let used = tx.ledger.get_private_hash(&collection, key).await?.is_some()
+        // The same order again, before it is submitted, gets the same answer: whoever lost the first one has no commitment to submit.
+        let recorded = tx.ledger.get_private_hash(&collection, key).await?;
+        let used = recorded.is_some_and(|hash| hash != order.hash())
             || tx
                 .ledger
                 .get(Key::Order(listing, &tx.caller, id))

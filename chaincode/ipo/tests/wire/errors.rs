@@ -13,7 +13,10 @@ async fn each_wrong_order_has_its_own_error() {
     let create = async |msp: &str, id: &str, order: &Value| market.create_order(msp, "EST", id, order).await;
     let commitment = create(A, "a1", &good).await.unwrap();
 
-    let message = refused(create(A, "a1", &good).await, "DUPLICATE_ORDER");
+    // Whoever lost the answer asks again, and gets the same one.
+    assert_eq!(create(A, "a1", &good).await.unwrap(), commitment);
+    let other = order("a1", &[(800, 100)]);
+    let message = refused(create(A, "a1", &other).await, "DUPLICATE_ORDER");
     assert!(message.contains("orderId") && message.contains("a1"), "{message}");
     let message = refused(
         create(A, "a2", &order("a2", &[(750, 100)])).await,

@@ -38,8 +38,13 @@ impl Run {
         let created = self.world.own(by, async |tx| {
             own_orders::create(tx, &listing, &[(order(IDS[id]), sent)]).await
         });
-        let new = !self.sale(here).orders.contains_key(&(by, id));
-        let expected = self.takes_orders(here) && new && schedule < GOOD_SCHEDULES;
+        // A new one; or the very same one again, until it is submitted.
+        let fits = self
+            .sale(here)
+            .orders
+            .get(&(by, id))
+            .is_none_or(|known| known.stage == Stage::Created && known.schedule == schedule);
+        let expected = self.takes_orders(here) && fits && schedule < GOOD_SCHEDULES;
         self.expect("Create", created.is_ok(), expected);
         if let Ok(mut created) = created {
             let order = Order {
