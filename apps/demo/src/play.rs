@@ -42,6 +42,14 @@ impl Cast {
         Ok(Self { desks })
     }
 
+    /// Those who sit at these desks, on whatever network.
+    pub fn at_desks(desks: impl IntoIterator<Item = Desk>) -> Self {
+        let desks = desks.into_iter().map(|desk| (desk.organisation().msp, desk));
+        Self {
+            desks: desks.collect(),
+        }
+    }
+
     /// The desk at an organisation.
     ///
     /// # Errors
