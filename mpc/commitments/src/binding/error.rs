@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Level, Lots};
+use crate::Level;
 
 /// A peer's proof, commitment or message that does not hold. It names the party and the check, and carries no secret.
 ///
@@ -214,14 +214,5 @@ pub enum UseError {
         found: Vec<Level>,
         /// How many levels the listing has.
         levels: usize,
-    },
-    /// The session's books can want more lots than a demand has bits for.
-    #[error(
-        "the largest book can want {lots} lots, allowed are at most {}",
-        crate::session::MAX_BOOK_LOTS
-    )]
-    BookTooLarge {
-        /// How many lots.
-        lots: Lots,
     },
 }

@@ -32,6 +32,7 @@ mod deviation;
 mod error;
 mod fixed_base;
 mod peer;
+mod peer_round;
 mod prepared;
 mod prover;
 mod public_sum;
@@ -45,7 +46,8 @@ mod wire;
 
 pub use claim::{Claim, verify};
 pub use error::{BindingError, UseError};
-pub use peer::{Peer, PeerAnswer, PeerRound, VerifyError};
+pub use peer::{Peer, VerifyError};
+pub use peer_round::{PeerAnswer, PeerRound};
 pub use prepared::{Expected, Prepared};
 pub use prover::{CommittedRound, Prover};
 pub use statement::{MAX_WIDTH, REPETITIONS, Statement};
