@@ -60,13 +60,14 @@ pub(crate) struct Line {
 }
 
 struct Replies {
-    receiver: mpsc::Receiver<ChaincodeMessage>,
+    /// Boxed, since the channel sets room for several aside, and a transaction seldom needs more than one.
+    receiver: mpsc::Receiver<Box<ChaincodeMessage>>,
     /// A request was sent whose reply has not been taken.
     outstanding: bool,
 }
 
 impl Replies {
-    async fn take(&mut self) -> Result<ChaincodeMessage, Error> {
+    async fn take(&mut self) -> Result<Box<ChaincodeMessage>, Error> {
         let reply = self.receiver.recv().await.ok_or(Error::Disconnected)?;
         self.outstanding = false;
         Ok(reply)
@@ -91,7 +92,7 @@ impl Line {
         batches: Batches,
         max_message: usize,
         metrics: Arc<Metrics>,
-    ) -> (Self, mpsc::Sender<ChaincodeMessage>) {
+    ) -> (Self, mpsc::Sender<Box<ChaincodeMessage>>) {
         let (sender, receiver) = mpsc::channel(1);
         let line = Self {
             channel_id,
@@ -142,7 +143,11 @@ impl Line {
         }
     }
 
-    async fn ask(&self, replies: &mut Replies, message: ChaincodeMessage) -> Result<ChaincodeMessage, Error> {
+    async fn ask(
+        &self,
+        replies: &mut Replies,
+        message: ChaincodeMessage,
+    ) -> Result<Box<ChaincodeMessage>, Error> {
         self.outgoing
             .send(message)
             .await

@@ -93,7 +93,7 @@ struct Session {
     outgoing: mpsc::Sender<ChaincodeMessage>,
     state: State,
     /// Where the replies for each transaction in flight go.
-    in_flight: HashMap<Name, mpsc::Sender<ChaincodeMessage>>,
+    in_flight: HashMap<Name, mpsc::Sender<Box<ChaincodeMessage>>>,
     tasks: JoinSet<Name>,
 }
 
@@ -154,7 +154,10 @@ impl Session {
             .await
             .map_err(|_| Error::Disconnected)?;
 
-        let stopping = self.shared.stopping.clone();
+        let (stopping, outgoing) = (self.shared.stopping.clone(), self.outgoing.clone());
+        // Made once, since each message goes through here.
+        let (stopped_now, closed) = (stopping.cancelled(), outgoing.closed());
+        tokio::pin!(stopped_now, closed);
         let mut deadline = None;
         loop {
             let stopped = deadline.is_some();
@@ -168,8 +171,8 @@ impl Session {
                     None => return Err(Ended::ByPeer),
                 },
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.forget(done),
-                () = self.outgoing.closed() => return Err(Ended::ByPeer),
-                () = stopping.cancelled(), if !stopped => {
+                () = &mut closed => return Err(Ended::ByPeer),
+                () = &mut stopped_now, if !stopped => {
                     deadline = Some(Instant::now() + self.shared.drain_timeout);
                 }
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if stopped => {
@@ -213,7 +216,7 @@ impl Session {
         let taken = self
             .in_flight
             .get(&name)
-            .is_some_and(|replies| replies.try_send(message).is_ok());
+            .is_some_and(|replies| replies.try_send(Box::new(message)).is_ok());
         if !taken {
             debug!(channel = name.0, txid = name.1, "reply for no request ignored");
         }

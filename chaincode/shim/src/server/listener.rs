@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 
 use super::reload::Certificates;
 use crate::metrics::Metrics;
@@ -72,6 +72,10 @@ pub(super) fn tls(
                 let shaken = async { TlsAcceptor::from(certificates.current().await).accept(tcp).await };
                 let reason = match timeout(HANDSHAKE, shaken).await {
                     Ok(Ok(stream)) => return drop(ready.send(Ok(stream)).await),
+                    // Somebody who only looks whether the port is open.
+                    Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                        return debug!(%peer, "a caller left before the TLS handshake");
+                    }
                     Ok(Err(error)) => error.to_string(),
                     Err(_) => format!("it took longer than {HANDSHAKE:?}"),
                 };

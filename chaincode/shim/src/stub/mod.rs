@@ -49,7 +49,8 @@ struct Signed {
     proposal: SignedProposal,
     creator: Vec<u8>,
     transient: BTreeMap<String, Vec<u8>>,
-    binding: [u8; 32],
+    nonce: Vec<u8>,
+    epoch: u64,
     timestamp: Option<Timestamp>,
 }
 
@@ -185,7 +186,12 @@ impl ChaincodeStub {
     /// # Errors
     /// [`Error::NoProposal`].
     pub fn get_binding(&self) -> Result<[u8; 32], Error> {
-        Ok(self.signed("a signed proposal")?.binding)
+        let signed = self.signed("a signed proposal")?;
+        let binding = Sha256::new()
+            .chain_update(&signed.nonce)
+            .chain_update(&signed.creator)
+            .chain_update(signed.epoch.to_le_bytes());
+        Ok(binding.finalize().into())
     }
 
     /// What the peer's decorators added to the call.
@@ -314,16 +320,12 @@ impl Signed {
         }
         let signature: SignatureHeader = decode("SignatureHeader", &header.signature_header)?;
         let payload: ChaincodeProposalPayload = decode("ChaincodeProposalPayload", &proposal.payload)?;
-        let binding = Sha256::new()
-            .chain_update(&signature.nonce)
-            .chain_update(&signature.creator)
-            .chain_update(channel.epoch.to_le_bytes())
-            .finalize();
         Ok(Self {
             proposal: signed,
             creator: signature.creator,
             transient: payload.transient_map,
-            binding: binding.into(),
+            nonce: signature.nonce,
+            epoch: channel.epoch,
             timestamp: channel.timestamp,
         })
     }
