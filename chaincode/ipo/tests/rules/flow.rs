@@ -4,6 +4,7 @@ use fabric_protos::ipo::sidecar::v1 as proto;
 use ipo_chaincode::keys::Key;
 use ipo_chaincode::record::listing::Status;
 use ipo_chaincode::record::order::OrderStatus;
+use ipo_chaincode::token::{CoinId, Output};
 use ipo_chaincode::transactions::listings::Filter;
 use ipo_chaincode::transactions::{
     allocations, clearing, listings, orders, own_orders, receipts, settlement, tokens,
@@ -520,4 +521,83 @@ fn the_table_of_listings_is_filtered_and_paged() {
         (vec!["L4".to_owned()], "")
     );
     assert!(query(r#"{"status":"sold"}"#, 10, "").listings.is_empty());
+}
+
+#[test]
+fn events_say_who_what_and_how_much() {
+    let mut world = World::listed();
+    let usd = symbol("USD");
+    let said = |world: &World| world.event.clone().unwrap();
+    let coin = world.mint(A, 100);
+    let (name, minted) = said(&world);
+    assert_eq!(
+        (name.as_str(), minted),
+        (
+            "Transfer",
+            json!({
+                "version": 1, "symbol": "USD", "from": null, "to": A, "value": 100,
+                "transfers": [{"from": null, "to": A, "value": 100}],
+            })
+        )
+    );
+    let mut pay = |coins: &[&CoinId], outputs: &[(&str, u64)]| {
+        let inputs: Vec<_> = coins.iter().map(|coin| (*coin).clone()).collect();
+        let outputs: Vec<_> = outputs
+            .iter()
+            .map(|(owner, amount)| Output {
+                owner: msp(owner),
+                amount: *amount,
+            })
+            .collect();
+        let made = world
+            .call(A, async |tx| tokens::transfer(tx, &usd, &inputs, &outputs).await)
+            .unwrap();
+        let (_, event) = world.event.clone().unwrap();
+        (made, event)
+    };
+    // The change does not count.
+    let (made, event) = pay(&[&coin], &[(B, 60), (A, 40)]);
+    assert_eq!(
+        (&event["from"], &event["to"], &event["value"]),
+        (&json!(A), &json!(B), &json!(60))
+    );
+    assert_eq!(event["transfers"].as_array().unwrap().len(), 2);
+    let (made, event) = pay(&[&made[1].id], &[(B, 10), (BANK, 20), (A, 10)]);
+    assert_eq!((&event["to"], &event["value"]), (&json!(null), &json!(30)));
+    let (_, event) = pay(&[&made[2].id], &[(A, 4), (A, 6)]);
+    assert_eq!((&event["to"], &event["value"]), (&json!(A), &json!(10)));
+
+    let coin = world.mint(CENTRAL, 50);
+    world
+        .call(CENTRAL, async |tx| tokens::burn(tx, &usd, &[coin], 30).await)
+        .unwrap();
+    let (_, event) = said(&world);
+    assert_eq!(
+        (&event["from"], &event["to"], &event["value"]),
+        (&json!(CENTRAL), &json!(null), &json!(30))
+    );
+
+    let id = listing("Estatia");
+    let coin = world.mint(A, 500_000);
+    world
+        .call(A, async |tx| settlement::deposit(tx, &id, &[coin], 500_000).await)
+        .unwrap();
+    world.sell(700, [700, 300, 0]);
+    world
+        .call(BANK, async |tx| settlement::settle(tx, &id, &msp(A)).await)
+        .unwrap();
+    let (name, event) = said(&world);
+    assert_eq!(name, "Settled");
+    for (field, value) in [
+        ("listing", json!("Estatia")),
+        ("msp", json!(A)),
+        ("seller", json!(BANK)),
+        ("symbol", json!("EST")),
+        ("shares", json!(700)),
+        ("cashToken", json!("USD")),
+        ("paid", json!(490_000)),
+        ("returned", json!(10_000)),
+    ] {
+        assert_eq!(event[field], value, "{field}");
+    }
 }
