@@ -1,6 +1,6 @@
 //! What happens to Broker A's programs, or to the orderer.
 
-use std::fs;
+use std::{fs, thread};
 
 use end_to_end_tests::fabric::FabricNetwork;
 use rustix::process::{Pid, Signal, kill_process};
@@ -70,4 +70,19 @@ pub(crate) fn signal(network: &FabricNetwork, process: &str, signal: Signal) {
     let text = fs::read_to_string(file).unwrap();
     let id: i32 = text.split_whitespace().next().unwrap().parse().unwrap();
     kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    // A signal is taken a moment after it is sent, by one thread after the other.
+    while signal == Signal::STOP && !is_stopped(id) {
+        thread::yield_now();
+    }
+}
+
+/// Whether every thread of a process stands still.
+fn is_stopped(id: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).unwrap();
+    threads.filter_map(Result::ok).all(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // The state follows the name, which is in parentheses.
+        stat.rsplit_once(") ")
+            .is_none_or(|(_, rest)| rest.starts_with('T'))
+    })
 }
