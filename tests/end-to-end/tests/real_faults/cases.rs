@@ -27,8 +27,11 @@ const fn seen(stage: Stage, fault: Fault) -> Option<&'static [&'static str]> {
             "connection refused",
         ]),
         // The own peer is not reached at all; another's people learn whose peer it is.
-        (Fault::Peer, Stage::Open | Stage::Clearing | Stage::Sold) => Some(&["Unavailable", "connect error"]),
-        (Fault::Peer, Stage::Closed | Stage::Cleared) => Some(&["BrokerAMSP at", "connection refused"]),
+        (Fault::Peer, Stage::Open | Stage::Clearing | Stage::Sold) => Some(&["Unavailable"]),
+        (Fault::Peer, Stage::Closed | Stage::Cleared) => {
+            // Refused, or reset if it dies while it is being dialled.
+            Some(&["BrokerAMSP at", "code = Unavailable desc = connection error"])
+        }
         (Fault::Sidecar, Stage::Clearing | Stage::Cleared) => Some(&[
             "clearing pending: the sidecar of BrokerAMSP: it does not answer at",
             "connect error",
