@@ -207,8 +207,9 @@ fn round(criterion: &mut Criterion) {
                 BatchSize::SmallInput,
             );
         });
-        let (_, book) = case.prover(0, 0);
-        let committed = case.committed(&probes);
+        // Of the same prover, whose book the round's challenges depend on.
+        let (prover, book) = case.prover(1, probes.len());
+        let committed = prover.commit_round(&probes, &mut rng()).unwrap();
         let commitments = committed.message().to_vec();
         let (_, answer) = committed.answer(MASKED, &TOSS, &mut rng());
         println!(
