@@ -37,6 +37,9 @@ struct Options {
     /// Version or commit of the Go shim, for the vector.
     #[arg(long)]
     go_shim: String,
+    /// The last call to make; without it, all are.
+    #[arg(long)]
+    until: Option<String>,
     /// The vector.
     #[arg(long)]
     out: PathBuf,
@@ -204,6 +207,7 @@ async fn record(options: &Options) -> Result<usize, Failure> {
         } else {
             None
         };
+        let is_last = options.until.as_ref() == Some(&call.name);
         calls.push(RecordedCall {
             name: call.name,
             status: response.status,
@@ -212,6 +216,9 @@ async fn record(options: &Options) -> Result<usize, Failure> {
             endorsed: STANDARD.encode(&go.answer.payload),
             frames: go.frames,
         });
+        if is_last {
+            break;
+        }
     }
     let vector = Vector {
         fabric: options.fabric.clone(),
