@@ -74,20 +74,48 @@ examine_roles() {
     rm -f "$block"
 }
 
-# examine_settings FILE : a peer's core.yaml, or a file with its environment.
+# setting FILE NAME... : what a peer's settings say of peer.gossip.pvtData...: NAME is the last word, those before it its parents
+# that matter. Of core.yaml the line below the parents, comments aside; of an environment the last assignment, as the peer sees it.
+setting() {
+    local file=$1 variable
+    shift
+    if grep -qE '^(export )?CORE_' "$file"; then
+        variable=$(IFS=_ && echo "$*")
+        sed -nE "s/^(export )?CORE_[A-Z_]*${variable^^}=['\"]?([^'\" ]*).*/\2/p" "$file" | tail -n 1
+    else
+        awk -v names="$*" 'BEGIN { count = split(names, name, " "); at = 1 }
+            /^[[:space:]]*#/ { next }
+            $1 == name[at] ":" { if (at == count) { print $2; exit } at++ }' "$file"
+    fi
+}
+
+# examine_settings FILE PEERS : a peer's core.yaml, or a file with its environment; how many peers its organisation has.
 examine_settings() {
-    local subject="settings of $1" text
-    text=$(tr '[:upper:]' '[:lower:]' <"$1")
-    if grep -qE 'skippullinginvalidtransactionsduringcommit[:=] *true' <<<"$text"; then
+    local subject="settings of $1" value
+    if [[ $(setting "$1" skipPullingInvalidTransactionsDuringCommit) == true ]]; then
         well "$subject" "skipPullingInvalidTransactionsDuringCommit is on"
     else
         wrong "$subject" "peer.gossip.pvtData.skipPullingInvalidTransactionsDuringCommit is not true: another organisation's invalid transaction can stall this peer's commits for a minute"
     fi
-    if [[ $text =~ totalquerylimit[:=]\ *([0-9]+) ]]; then
-        well "$subject" "totalQueryLimit is ${BASH_REMATCH[1]}; the contract ranges on beyond it"
+    value=$(setting "$1" totalQueryLimit)
+    if [[ -n $value && ! $value =~ ^[1-9][0-9]*$ ]]; then
+        wrong "$subject" "ledger.state.totalQueryLimit is '$value'; a number of at least 1 is allowed"
+    else
+        well "$subject" "totalQueryLimit is ${value:-100000 by default}; the contract ranges on beyond it"
     fi
-    if [[ $text =~ implicitcollectiondisseminationpolicy:?[_[:space:]]*(#[^$'\n']*[[:space:]]*)*requiredpeercount[:=]\ *([1-9][0-9]*) ]]; then
-        wrong "$subject" "implicitCollectionDisseminationPolicy requires ${BASH_REMATCH[2]} other peers of the organisation for every order: with fewer, no order is taken"
+    value=$(setting "$1" implicitCollectionDisseminationPolicy requiredPeerCount)
+    if ((${value:-0} >= $2)); then
+        wrong "$subject" "implicitCollectionDisseminationPolicy requires $value other peers of the organisation for every order, and it has $(($2 - 1)): no order is taken"
+    elif ((${value:-0} == $2 - 1 && ${value:-0} > 0)); then
+        wrong "$subject" "implicitCollectionDisseminationPolicy requires all $value other peers of the organisation: no order is taken while one is down"
+    fi
+    value=$(setting "$1" implicitCollectionDisseminationPolicy maxPeerCount)
+    if (($2 == 1)); then
+        well "$subject" "one peer: private orders are on its disk alone, so the application keeps them until settlement"
+    elif ((${value:-1} == 0)); then
+        wrong "$subject" "implicitCollectionDisseminationPolicy hands private orders to no other peer (maxPeerCount is 0): they are on one disk alone until the others ask for them"
+    else
+        well "$subject" "private orders go to ${value:-1} more of the organisation's $2 peers at once"
     fi
 }
 

@@ -49,11 +49,13 @@ run_deploy() {
 
 # run_doctor [OPTION...] : scripts/doctor for this network. The settings of our own peers are at hand.
 run_doctor() {
-    local organisation NETWORK_ARGUMENTS
+    local organisation node NETWORK_ARGUMENTS
     gather_network_arguments
     if ! is_adopted; then
         for organisation in "${ORGANISATIONS[@]}"; do
-            NETWORK_ARGUMENTS+=(--peer-settings "$(msp_of "$organisation")=$(process_directory "$(peer_node "$organisation" 0)")/start")
+            for node in $(peer_nodes "$organisation"); do
+                NETWORK_ARGUMENTS+=(--peer-settings "$(msp_of "$organisation")=$(process_directory "$node")/start")
+            done
         done
     fi
     FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/doctor" "${NETWORK_ARGUMENTS[@]}" "$@"

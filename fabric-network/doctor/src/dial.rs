@@ -1,7 +1,7 @@
 //! Reaching a service over TLS, and what may be wrong on the way, told apart as far as the wire allows.
 
 use std::error::Error as _;
-use std::io;
+use std::io::{self, Cursor};
 use std::sync::Arc;
 
 use hyper_util::rt::TokioIo;
@@ -55,6 +55,9 @@ pub enum DialError {
         "it refuses the client's certificate ({0}): it trusts another authority than the one that signed it"
     )]
     ClientRefused(String),
+    /// It ended the connection when TLS stood.
+    #[error("it hangs up after the TLS handshake: {0}")]
+    HungUp(String),
     /// Something else.
     #[error("TLS: {0}")]
     Other(String),
@@ -74,8 +77,25 @@ pub(crate) async fn tcp(address: &str) -> Result<TcpStream, DialError> {
     }
 }
 
-/// A TLS connection. That the server refuses the client's certificate shows only with the first answer: see [`refusal`].
-pub(crate) async fn tls(address: &str, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, DialError> {
+/// A TLS connection to a server of HTTP/2 that takes this client's certificate. With TLS 1.3 its refusal comes after the handshake, in the
+/// place of the first byte that such a server says of its own accord: waiting for that tells the two apart, and whoever speaks
+/// first would lose the refusal's reason.
+pub(crate) async fn tls(
+    address: &str,
+    config: Arc<ClientConfig>,
+) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, DialError> {
+    let mut stream = handshake(address, config).await?;
+    let first = match timeout(PATIENCE, stream.read_u8()).await {
+        Err(_) => return Err(DialError::Silent),
+        Ok(Err(error)) if tls_error(&error).is_some() => return Err(explain(&error, "")),
+        Ok(Err(error)) => return Err(DialError::HungUp(error.to_string())),
+        Ok(Ok(first)) => first,
+    };
+    let (reader, writer) = tokio::io::split(stream);
+    Ok(tokio::io::join(Cursor::new([first]).chain(reader), writer))
+}
+
+async fn handshake(address: &str, config: Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, DialError> {
     let host = host(address).ok_or_else(|| DialError::Address(address.to_owned()))?;
     let name = ServerName::try_from(host.to_owned()).map_err(|_| DialError::Address(address.to_owned()))?;
     let stream = tcp(address).await?;
@@ -83,15 +103,6 @@ pub(crate) async fn tls(address: &str, config: Arc<ClientConfig>) -> Result<TlsS
         Err(_) => Err(DialError::Silent),
         Ok(Err(error)) => Err(explain(&error, host)),
         Ok(Ok(stream)) => Ok(stream),
-    }
-}
-
-/// That a server of HTTP/2 takes this client: the first byte that it says of its own accord, or its refusal.
-pub(crate) async fn greeted(mut stream: TlsStream<TcpStream>) -> Result<(), DialError> {
-    match timeout(PATIENCE, stream.read_u8()).await {
-        Err(_) => Err(DialError::Silent),
-        Ok(Err(error)) => Err(explain(&error, "")),
-        Ok(Ok(_)) => Ok(()),
     }
 }
 
