@@ -17,7 +17,8 @@ examine_peer() {
     if ! answer=$(as "$1" channel list 2>&1); then
         case $answer in
         *"connection refused"*) wrong "$subject" "nothing listens there: does the peer run?" ;;
-        *"context deadline exceeded"*) wrong "$subject" "no answer: a firewall, a wrong host, or TLS on one side only (CORE_PEER_TLS_ENABLED)" ;;
+        # The command says no more whatever the reason is.
+        *"context deadline exceeded"*) wrong "$subject" "$(handshake_fault "$1")" ;;
         *x509* | *certificate*) wrong "$subject" "TLS: CORE_PEER_TLS_ROOTCERT_FILE is not the authority of its certificate, or that names another host: $(last_error "$answer")" ;;
         *"creator org unknown"* | *"not a member"* | *"MSP"*) wrong "$subject" "wrong MSP: it does not know CORE_PEER_LOCALMSPID $MSP with the certificate in CORE_PEER_MSPCONFIGPATH: $(last_error "$answer")" ;;
         *) wrong "$subject" "$(last_error "$answer")" ;;
@@ -32,7 +33,20 @@ examine_peer() {
     well "$subject" "answers $MSP's administrator and has joined $CHANNEL"
 }
 
-last_error() { grep -iE 'error' <<<"$1" | tail -n 1; }
+# handshake_fault FILE : why no TLS connection to the peer stands, in words.
+handshake_fault() {
+    local answer
+    answer=$(timeout 10 openssl s_client -connect "$(variable_in "$1" CORE_PEER_ADDRESS)" -verify_return_error \
+        -CAfile "$(variable_in "$1" CORE_PEER_TLS_ROOTCERT_FILE)" </dev/null 2>&1 || true)
+    case $answer in
+    *"certificate verify failed"* | *"verify error"*) echo "TLS: CORE_PEER_TLS_ROOTCERT_FILE is not the authority of its certificate" ;;
+    *"wrong version number"* | *"record layer failure"* | *"packet length too long"*) echo "it does not speak TLS, and CORE_PEER_TLS_ENABLED says that it does" ;;
+    *"Verify return code: 0"*) echo "no answer: CORE_PEER_TLS_ENABLED is not true although it speaks TLS, or its certificate names another host" ;;
+    *) echo "no answer: a firewall, a wrong host, or TLS on one side only (CORE_PEER_TLS_ENABLED)" ;;
+    esac
+}
+
+last_error() { { grep -iE 'error' <<<"$1" || true; } | tail -n 1; }
 
 # examine_definition FILE : what is committed, and whether the package that this deployment configures is the one approved.
 examine_definition() {
@@ -123,7 +137,8 @@ examine_settings() {
 examine_roster() {
     local record endpoint certificate
     record=$(as "$1" chaincode query -C "$CHANNEL" -n "$CHAINCODE" -c "{\"Args\":[\"ReadSidecar\",\"$MSP\"]}" 2>&1) || {
-        wrong "sidecar on the ledger" "$(last_error "$record")"
+        record=$(last_error "$record")
+        wrong "sidecar on the ledger" "${record:-the peer does not answer within $PEER_PATIENCE s: it waits for the chaincode server to register under the package id}"
         return
     }
     record=$(grep '^{' <<<"$record") # the command's own log lines are among it

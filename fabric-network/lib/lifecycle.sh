@@ -2,7 +2,8 @@
 # command environment is in a file.
 # shellcheck shell=bash
 
-# as FILE COMMAND... : the peer command with that environment. FILE may export its variables or merely set them.
+# as FILE COMMAND... : the peer command with that environment. FILE may export its variables or merely set them. With PEER_PATIENCE, in
+# seconds, it is ended after that time.
 as() {
     local file=$1
     shift
@@ -13,7 +14,7 @@ as() {
         . "$file"
         : "${FABRIC_CFG_PATH:=$SAMPLE_CONFIGURATION}"
         FABRIC_LOGGING_SPEC=error:chaincodeCmd=info
-        "${BIN}peer" "$@"
+        timeout --foreground "${PEER_PATIENCE:-0}" "${BIN}peer" "$@"
     )
 }
 
