@@ -54,7 +54,7 @@ run_doctor() {
     if ! is_adopted; then
         for organisation in "${ORGANISATIONS[@]}"; do
             for node in $(peer_nodes "$organisation"); do
-                NETWORK_ARGUMENTS+=(--peer-settings "$(msp_of "$organisation")=$(process_directory "$node")/start")
+                NETWORK_ARGUMENTS+=(--peer-configuration "$(msp_of "$organisation")=$(process_directory "$node")/start")
             done
         done
     fi

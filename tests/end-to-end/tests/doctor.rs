@@ -247,7 +247,7 @@ fn peer_settings(patient: &Patient) {
         "implicitCollectionDisseminationPolicy requires 1 other peers",
         "totalQueryLimit is 'none'",
     ] {
-        patient.complains_with(&["--peer-settings", &option], None, "settings of ", words);
+        patient.complains_with(&["--peer-configuration", &option], None, "settings of ", words);
     }
 }
 
