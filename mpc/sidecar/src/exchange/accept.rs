@@ -17,7 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::debug;
 
-use super::link::{self, Link, QUEUE};
+use super::link::{self, Inbound, Link, QUEUE};
 use crate::sessions::{Handle, Sessions};
 use crate::tls::Credentials;
 
@@ -162,7 +162,7 @@ impl Exchange for ExchangeService {
                 hello,
                 link: Link {
                     outbound,
-                    inbound,
+                    inbound: Inbound::new(inbound),
                     traffic: Arc::default(),
                 },
             }))

@@ -15,10 +15,11 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-use super::link::{self, Link, QUEUE};
+use super::link::{self, Inbound, Link, QUEUE};
 use super::{CONNECTION_WINDOW, KEEPALIVE, MAX_MESSAGE, STREAM_WINDOW};
 use crate::tls::{Credentials, server_name};
 
@@ -45,8 +46,13 @@ impl Dialler {
         participant: &Participant,
         hello: wire::Hello,
     ) -> Result<(Link, wire::Hello), String> {
-        let mut link = self.open(participant, hello).await?;
-        match timeout(GREETING, link::receive(&mut link.inbound)).await {
+        let (outbound, inbound) = self.open(participant, hello).await?;
+        let mut link = Link {
+            outbound,
+            inbound: Inbound::new(inbound),
+            traffic: Arc::default(),
+        };
+        match timeout(GREETING, link.inbound.receive()).await {
             Ok(Ok(Body::Hello(theirs))) => Ok((link, theirs)),
             Ok(Ok(Body::Ready(_) | Body::Chunk(_))) => Err("it did not greet".to_owned()),
             Ok(Err(reason)) => Err(reason),
@@ -56,15 +62,19 @@ impl Dialler {
 
     /// Tells a participant that dials this one that it is there. The error is for people.
     pub(crate) async fn knock(&self, participant: &Participant, hello: wire::Hello) -> Result<(), String> {
-        let mut link = self.open(participant, hello).await?;
-        match timeout(GREETING, link.inbound.message()).await {
+        let (_outbound, mut inbound) = self.open(participant, hello).await?;
+        match timeout(GREETING, inbound.message()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(status)) => Err(link::describe(&status)),
             Err(_) => Err(format!("it did not answer within {} s", GREETING.as_secs())),
         }
     }
 
-    async fn open(&self, participant: &Participant, hello: wire::Hello) -> Result<Link, String> {
+    async fn open(
+        &self,
+        participant: &Participant,
+        hello: wire::Hello,
+    ) -> Result<(mpsc::Sender<wire::Frame>, Streaming<wire::Frame>), String> {
         let channel = self.connect(participant).await?;
         let mut client = ExchangeClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
         let (outbound, queued) = mpsc::channel(QUEUE);
@@ -75,11 +85,7 @@ impl Dialler {
             .map_err(|_| format!("it did not answer within {} s", GREETING.as_secs()))?
             .map_err(|status| link::describe(&status))?
             .into_inner();
-        Ok(Link {
-            outbound,
-            inbound,
-            traffic: Arc::default(),
-        })
+        Ok((outbound, inbound))
     }
 
     async fn connect(&self, participant: &Participant) -> Result<Channel, String> {

@@ -40,8 +40,44 @@ impl Traffic {
 #[derive(Debug)]
 pub(crate) struct Link {
     pub(crate) outbound: mpsc::Sender<wire::Frame>,
-    pub(crate) inbound: Streaming<wire::Frame>,
+    pub(crate) inbound: Inbound,
     pub(crate) traffic: Arc<Traffic>,
+}
+
+/// What comes from one peer.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    stream: Streaming<wire::Frame>,
+    /// What came before anybody asked for it.
+    ahead: Option<Body>,
+}
+
+impl Inbound {
+    pub(crate) const fn new(stream: Streaming<wire::Frame>) -> Self {
+        Self { stream, ahead: None }
+    }
+
+    /// The next frame's body. May be dropped half-way: nothing is lost.
+    pub(crate) async fn receive(&mut self) -> Result<Body, String> {
+        match self.ahead.take() {
+            Some(body) => Ok(body),
+            None => receive(&mut self.stream).await,
+        }
+    }
+
+    /// Waits until there is something to receive, and keeps it; or until the stream breaks. May be dropped half-way.
+    pub(crate) async fn wait(&mut self) -> Result<(), String> {
+        if self.ahead.is_none() {
+            self.ahead = Some(receive(&mut self.stream).await?);
+        }
+        Ok(())
+    }
+
+    /// Reads to the stream's end.
+    pub(crate) async fn drain(&mut self) {
+        self.ahead = None;
+        while let Ok(Some(_)) = self.stream.message().await {}
+    }
 }
 
 /// Sends a frame's body; false if the stream is gone.

@@ -12,11 +12,10 @@ use futures_util::stream::FuturesUnordered;
 use order_commitments::{PROTOCOL_VERSION, Session};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::{sleep, timeout};
-use tonic::Streaming;
 
-use super::link::{self, Link, Traffic};
+use super::link::{self, Inbound, Link, Traffic};
 use super::{Arrival, Dialler, StreamTransport, Visitor};
 use crate::config::AttemptsConfig;
 use crate::progress::Reporter;
@@ -72,15 +71,18 @@ struct Met {
     traffic: Arc<Traffic>,
     /// Tells the stream's reader from that of an earlier stream of the same peer.
     epoch: u64,
-    /// Here once the peer is ready; with the reader until then.
-    ready: Option<([u8; 32], Streaming<wire::Frame>)>,
+    /// For which attempt the peer is ready, once it is.
+    ready: Option<[u8; 32]>,
+    /// With a reader for as long as others are waited for: one that has left must be noticed, ready or not. Else three that wait
+    /// for each other in a ring would do so for ever.
+    inbound: Arc<Mutex<Inbound>>,
 }
 
 enum Event {
     Arrived(Option<Arrival>),
     Dialled {
         party: usize,
-        link: Link,
+        link: Box<Link>,
         hello: wire::Hello,
     },
     /// This sidecar has said that it is there, and paused.
@@ -91,8 +93,10 @@ enum Event {
     Spoke {
         party: usize,
         epoch: u64,
-        said: Result<([u8; 32], Streaming<wire::Frame>), String>,
+        said: Result<[u8; 32], String>,
     },
+    /// A peer that is ready has sent the attempt's first message: it waits for nobody any more.
+    Began,
 }
 
 impl Place {
@@ -181,6 +185,8 @@ impl Place {
                 (0..parties).filter(|&party| party != self.me && met.get(party).is_some_and(is_awaited));
             let awaited: Vec<String> = awaited.map(|party| self.msp(party)).collect();
             if let Some(id) = announced.filter(|_| awaited.is_empty()) {
+                // The readers let go of the streams.
+                drop(events);
                 return self.conclude(id, met);
             }
             reporter.waiting_for(awaited);
@@ -218,14 +224,18 @@ impl Place {
                     link::send(&link.outbound, Body::Hello(self.addressed(&greeting, party))).await;
                     (party, hello, link)
                 }
-                Event::Dialled { party, link, hello } => (party, hello, link),
+                Event::Dialled { party, link, hello } => (party, hello, *link),
+                Event::Began => continue,
                 Event::Spoke { party, epoch, said } => {
                     let Some(slot) = met.get_mut(party) else { continue };
                     let Some(peer) = slot.as_mut().filter(|peer| peer.epoch == epoch) else {
                         continue;
                     };
                     match said {
-                        Ok(ready) => peer.ready = Some(ready),
+                        Ok(id) => {
+                            peer.ready = Some(id);
+                            events.push(Box::pin(watch(party, epoch, peer.inbound.clone())));
+                        }
                         Err(reason) => {
                             *slot = None;
                             reporter.trouble(&self.msp(party), &reason);
@@ -260,7 +270,8 @@ impl Place {
                 inbound,
                 traffic,
             } = link;
-            events.push(Box::pin(listen(party, epochs, inbound)));
+            let inbound = Arc::new(Mutex::new(inbound));
+            events.push(Box::pin(listen(party, epochs, inbound.clone())));
             if let Some(slot) = met.get_mut(party) {
                 *slot = Some(Met {
                     hello,
@@ -268,6 +279,7 @@ impl Place {
                     traffic,
                     epoch: epochs,
                     ready: None,
+                    inbound,
                 });
             }
         }
@@ -280,13 +292,15 @@ impl Place {
                 Some(Met {
                     outbound,
                     traffic,
-                    ready: Some((theirs, inbound)),
+                    ready: Some(theirs),
+                    inbound,
                     ..
                 }) => {
                     if theirs != id {
                         return Err(MeetingError::OtherAttempt { msp: self.msp(party) });
                     }
-                    Some(Link {
+                    let inbound = Arc::into_inner(inbound).map(Mutex::into_inner);
+                    inbound.map(|inbound| Link {
                         outbound,
                         inbound,
                         traffic,
@@ -386,7 +400,10 @@ impl Place {
                     let _ = timeout(limits.pause(failures), knocked.notified()).await;
                 }
                 match dialler.dial(&participant, hello.clone()).await {
-                    Ok((link, hello)) => return Event::Dialled { party, link, hello },
+                    Ok((link, hello)) => {
+                        let link = Box::new(link);
+                        return Event::Dialled { party, link, hello };
+                    }
                     Err(reason) => reporter.trouble(&participant.msp, &reason),
                 }
                 failures = failures.saturating_add(1);
@@ -418,17 +435,24 @@ impl Place {
 }
 
 /// Waits for a peer's `Ready`, or for its stream to break.
-async fn listen(party: usize, epoch: u64, mut inbound: Streaming<wire::Frame>) -> Event {
-    let said = match link::receive(&mut inbound).await {
-        Ok(Body::Ready(ready)) => match <[u8; 32]>::try_from(ready.attempt_id) {
-            Ok(id) => Ok((id, inbound)),
-            Err(id) => Err(format!(
-                "its attempt_id is {} bytes long, allowed are 32",
-                id.len()
-            )),
-        },
+async fn listen(party: usize, epoch: u64, inbound: Arc<Mutex<Inbound>>) -> Event {
+    let said = match inbound.lock().await.receive().await {
+        Ok(Body::Ready(ready)) => <[u8; 32]>::try_from(ready.attempt_id)
+            .map_err(|id| format!("its attempt_id is {} bytes long, allowed are 32", id.len())),
         Ok(Body::Hello(_) | Body::Chunk(_)) => Err("it did not say that it is ready".to_owned()),
         Err(reason) => Err(reason),
     };
     Event::Spoke { party, epoch, said }
+}
+
+/// Waits for a ready peer's first message of the attempt, which stays where it is, or for its stream to break.
+async fn watch(party: usize, epoch: u64, inbound: Arc<Mutex<Inbound>>) -> Event {
+    match inbound.lock().await.wait().await {
+        Ok(()) => Event::Began,
+        Err(reason) => Event::Spoke {
+            party,
+            epoch,
+            said: Err(reason),
+        },
+    }
 }

@@ -10,11 +10,10 @@ use mpc_engine::transport::MAX_FRAME;
 use mpc_engine::{PartyId, Transport, TransportError};
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
-use tonic::Streaming;
 use zeroize::Zeroize;
 
 use super::CHUNK;
-use super::link::{self, Link, Traffic};
+use super::link::{self, Inbound, Link, Traffic};
 
 /// One attempt's streams to all other participants.
 #[derive(Debug)]
@@ -27,13 +26,13 @@ pub(crate) struct StreamTransport {
 #[derive(Debug)]
 struct Peer {
     outbound: Mutex<Option<mpsc::Sender<wire::Frame>>>,
-    inbound: Mutex<Inbound>,
+    inbound: Mutex<Messages>,
     traffic: Arc<Traffic>,
 }
 
 #[derive(Debug)]
-struct Inbound {
-    stream: Streaming<wire::Frame>,
+struct Messages {
+    frames: Inbound,
     /// The chunks of a message whose last has not come. Here and not in `receive`, which may be dropped half-way.
     partial: Vec<u8>,
 }
@@ -51,8 +50,8 @@ impl StreamTransport {
                          traffic,
                      }| Peer {
                         outbound: Mutex::new(Some(outbound)),
-                        inbound: Mutex::new(Inbound {
-                            stream: inbound,
+                        inbound: Mutex::new(Messages {
+                            frames: inbound,
                             partial: Vec::new(),
                         }),
                         traffic,
@@ -67,8 +66,7 @@ impl StreamTransport {
     pub(crate) async fn finish(&self, limit: Duration) {
         let ends = self.peers.iter().flatten().map(|peer| async {
             peer.outbound.lock().await.take();
-            let stream = &mut peer.inbound.lock().await.stream;
-            while let Ok(Some(_)) = stream.message().await {}
+            peer.inbound.lock().await.frames.drain().await;
         });
         let _ = timeout(limit, join_all(ends)).await;
     }
@@ -132,7 +130,7 @@ impl Transport for StreamTransport {
         let mut inbound = peer.inbound.lock().await;
         loop {
             let network = |reason| TransportError::Network { reason };
-            let chunk = match link::receive(&mut inbound.stream).await.map_err(network)? {
+            let chunk = match inbound.frames.receive().await.map_err(network)? {
                 Body::Chunk(chunk) => chunk,
                 Body::Hello(_) | Body::Ready(_) => {
                     return Err(network("it sent a greeting in the middle of a run".to_owned()));

@@ -450,6 +450,46 @@ async fn who_is_ready_for_another_attempt_is_told_apart_from_whoever_caused_it()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_after_it_was_ready_is_missed_while_others_are_waited_for() {
+    let mut network = Network::new(crate::network::estatia(), crate::network::terms());
+    network.start(2).await;
+    network.join(2).await;
+    let mut streams = Vec::new();
+    for index in [0, 1] {
+        let (cert, key) = (
+            network.home(index).join("cert.pem"),
+            network.home(index).join("key.pem"),
+        );
+        let greeting = hello(&network, index, 2);
+        let (frames, mut answers) = dial(&network, 2, Some((&cert, &key)), greeting).await.unwrap();
+        assert!(matches!(next(&mut answers).await, Some(Body::Hello(_))));
+        streams.push((frames, answers));
+    }
+    let (_frames, mut waiting) = streams.pop().unwrap();
+    let (frames, mut answers) = streams.pop().unwrap();
+    let Some(Body::Ready(ready)) = next(&mut answers).await else {
+        panic!("no ready")
+    };
+    assert!(matches!(next(&mut waiting).await, Some(Body::Ready(_))));
+    let body = Some(Body::Ready(ready));
+    frames.send(wire::Frame { body }).await.unwrap();
+    let mut client = network.client(2).await;
+    let heard = |status: &wire::StatusResponse| status.waiting_for == ["BrokerBMSP"];
+    client.until("that one is ready", heard).await;
+
+    // The second is not ready yet, and learns that the meeting is over: its stream ends.
+    drop((frames, answers));
+    assert!(next(&mut waiting).await.is_none());
+    let missed = |status: &wire::StatusResponse| {
+        status
+            .last_error
+            .starts_with("BrokerAMSP left before the attempt began")
+    };
+    let status = client.until("that it left", missed).await;
+    assert_eq!((status.attempts, status.suspects.len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bytes_that_are_no_message_are_refused_and_the_sidecar_goes_on() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let network = Network::started().await;
