@@ -17,6 +17,7 @@
 //! configuration transactions, the lifecycle's own transactions (definitions are committed by [`Network::define_chaincode`]), rich
 //! queries, block delivery services.
 
+mod causes;
 mod chaincode;
 mod channel;
 pub mod client;

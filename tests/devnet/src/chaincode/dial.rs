@@ -2,7 +2,7 @@
 //! once; whatever else goes wrong before the server speaks (a failed handshake, a server without TLS) is tried again until
 //! `dial_timeout`.
 
-use crate::config::Connection;
+use crate::{causes::with_causes, config::Connection};
 use fabric_protos::protos::{ChaincodeMessage, chaincode_client::ChaincodeClient};
 use std::{error::Error as _, io, time::Duration};
 use tokio::{
@@ -84,7 +84,7 @@ async fn attempt(endpoint: &Endpoint, address: &str) -> Result<Link, Attempt> {
                 address: address.to_owned(),
             })
         } else {
-            Attempt::Again(chain(&error))
+            Attempt::Again(with_causes(&error))
         }
     })?;
     let (outgoing, receiver) = mpsc::channel(OUTGOING);
@@ -97,7 +97,7 @@ async fn attempt(endpoint: &Endpoint, address: &str) -> Result<Link, Attempt> {
             incoming: response.into_inner(),
         }),
         // A status that the connection made, not the server: the handshake failed after all.
-        Err(status) if status.source().is_some() => Err(Attempt::Again(chain(&status))),
+        Err(status) if status.source().is_some() => Err(Attempt::Again(with_causes(&status))),
         Err(status) => Err(Attempt::Final(DialError::Rejected(show(&status)))),
     }
 }
@@ -157,16 +157,4 @@ fn is_refused(error: &tonic::transport::Error) -> bool {
         source = error.source();
     }
     false
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += ": ";
-        text += &cause.to_string();
-        source = cause.source();
-    }
-    text
 }

@@ -1,8 +1,8 @@
 //! What can go wrong for a client.
 
-use crate::gateway::details_of;
+use crate::{causes::with_causes, gateway::details_of};
 use fabric_protos::protos::TxValidationCode;
-use std::fmt::Write as _;
+use std::{error::Error, fmt::Write as _};
 use tonic::{Code, Status};
 
 /// What an endorser said about its failure.
@@ -78,6 +78,12 @@ fn show(details: &[EndorserDetail]) -> String {
     })
 }
 
+/// What happened to the connection, where the status was made on this side since no answer came.
+fn broken_connection(status: &Status) -> Option<&(dyn Error + 'static)> {
+    let error = status.source()?;
+    error.is::<tonic::transport::Error>().then_some(error)
+}
+
 impl ClientError {
     pub(super) fn rpc(step: &'static str, tx_id: &str, status: &Status) -> Self {
         let details = details_of(status)
@@ -88,11 +94,16 @@ impl ClientError {
                 message: detail.message,
             })
             .collect();
+        let (code, message) = match broken_connection(status) {
+            // Official clients tell of a connection that broke by this code; tonic calls it unknown.
+            Some(error) => (Code::Unavailable, with_causes(error)),
+            None => (status.code(), status.message().to_owned()),
+        };
         Self::Rpc {
             step,
             tx_id: tx_id.to_owned(),
-            code: status.code(),
-            message: status.message().to_owned(),
+            code,
+            message,
             details,
         }
     }
@@ -119,5 +130,51 @@ impl ClientError {
             Self::Rpc { details, .. } => details,
             _ => &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fabric_protos::gateway::{EvaluateRequest, gateway_client::GatewayClient};
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+    use tonic::transport::Endpoint;
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_under_a_call_is_unavailable() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // A peer that is killed when the client has begun to speak.
+        let killed = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u8().await.unwrap();
+        });
+        let channel = Endpoint::from_shared(format!("http://{address}"))
+            .unwrap()
+            .connect_lazy();
+        let answer = GatewayClient::new(channel)
+            .evaluate(EvaluateRequest::default())
+            .await;
+        killed.await.unwrap();
+
+        let status = answer.unwrap_err();
+        let error = ClientError::rpc("evaluate", "tx1", &status);
+
+        assert_eq!(error.code(), Some(Code::Unavailable), "{status:?}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("evaluate of transaction tx1: Unavailable: transport error: "),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_the_gateway_answered_stays_as_it_was() {
+        let error = ClientError::rpc("endorse", "tx1", &Status::unknown("chaincode response 400, no"));
+        assert_eq!(
+            error.to_string(),
+            "endorse of transaction tx1: Unknown: chaincode response 400, no"
+        );
     }
 }
