@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Server, ServerTlsConfig};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 mod authority;
 
@@ -22,7 +22,7 @@ struct Sidecar;
 
 #[tonic::async_trait]
 impl Clearing for Sidecar {
-    async fn join(&self, _: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+    async fn join(&self, _: Request<Streaming<JoinRequest>>) -> Result<Response<JoinResponse>, Status> {
         Err(Status::unimplemented("not asked for here"))
     }
 

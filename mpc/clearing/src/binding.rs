@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mpc_engine::{Error, Gates, Given, Work, transport::MAX_FRAME};
+use mpc_engine::{Error, Gates, Given, Work};
 use order_commitments::{
     Level,
     binding::{
@@ -27,10 +27,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
-use crate::{ClearingError, own::Ready, transcript::Opening};
-
-/// The longest book message: what fits a frame of any transport, and its header.
-const MAX_BOOK_BYTES: usize = MAX_FRAME - 1024;
+use crate::{ClearingError, own::Ready, publication::publish_in_parts, transcript::Opening};
 
 /// How the demands of a round come into the computation.
 pub(crate) trait Entrance<G: Gates>: Send {
@@ -97,6 +94,7 @@ impl Bound {
             terms,
             prepared,
             mut rng,
+            part_bytes,
             ..
         } = ready;
         let (me, parties) = (gates.me(), gates.parties());
@@ -105,12 +103,16 @@ impl Bound {
         let (prover, message) = Work::start(move || prepared.prove_book(attempt, &mut fork))
             .done()
             .await?;
-        if message.len() > MAX_BOOK_BYTES {
-            return Err(ClearingError::TooManyOrders { found: message.len() });
-        }
         let proving = start.elapsed();
-        let messages = gates.publish(message).await?;
         let (about, participants) = (statement.clone(), terms.participants.clone());
+        let longest = (0..parties)
+            .map(|party| about.longest_book_message(party))
+            .collect::<Result<Vec<_>, _>>()?;
+        let published = publish_in_parts(gates, message, part_bytes, &longest).await?;
+        let messages = published.map_err(|party| {
+            let allowed = longest.get(party).copied().unwrap_or(0);
+            not_bound(&participants, BindingError::BookLength { party, allowed })
+        })?;
         let books = Work::start(move || {
             let mut checked = Checked {
                 peers: Vec::new(),

@@ -15,6 +15,7 @@
 //! | `search` | the clearing level, by probes |
 //! | `numerators`, `division` | who gets how many lots |
 //! | `protocol` | the whole protocol, in order |
+//! | `publication` | messages longer than a frame |
 //! | `transcript` | everything that a run opens |
 //! | [`mod@budget`] | what a run takes |
 //! | [`party`] | one party's whole run on the engine |
@@ -37,6 +38,7 @@ pub mod outcome;
 mod own;
 pub mod party;
 mod protocol;
+mod publication;
 pub mod reference;
 mod schedule;
 mod search;

@@ -13,6 +13,8 @@ pub(crate) struct Market {
     pub(crate) frozen: Frozen,
     pub(crate) terms: ClearingTerms,
     pub(crate) curves: Vec<DemandCurve>,
+    /// In parts of how many bytes all publish their books, if not as always.
+    pub(crate) part_bytes: Option<usize>,
 }
 
 impl Market {
@@ -51,11 +53,16 @@ impl Market {
             terms: ClearingTerms::of(&frozen.session).unwrap(),
             frozen,
             curves,
+            part_bytes: None,
         }
     }
 
     pub(crate) fn own_book(&self, party: usize) -> OwnBook {
-        self.frozen.own_book(party)
+        let own = self.frozen.own_book(party);
+        match self.part_bytes {
+            Some(bytes) => own.in_parts_of(bytes),
+            None => own,
+        }
     }
 
     /// A party that brings other orders.

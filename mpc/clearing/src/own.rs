@@ -12,7 +12,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, TryRng};
 use zeroize::Zeroizing;
 
-use crate::{ClearingError, ClearingTerms, budget::expected};
+use crate::{ClearingError, ClearingTerms, budget::expected, publication::PART_BYTES};
 
 /// One organisation's own book in a session. `Debug` prints nothing of the orders.
 #[derive(Debug, Clone)]
@@ -21,6 +21,7 @@ pub struct OwnBook {
     statement: Arc<Statement>,
     party: usize,
     openings: Arc<Vec<Opening>>,
+    part_bytes: usize,
 }
 
 /// A book whose proofs are prepared for one attempt.
@@ -31,6 +32,8 @@ pub struct Ready {
     pub(crate) prepared: Prepared,
     /// Feeds the proofs of the attempt.
     pub(crate) rng: ChaCha20Rng,
+    /// How long the parts are in which the book is published, the same for all parties.
+    pub(crate) part_bytes: usize,
 }
 
 impl OwnBook {
@@ -42,7 +45,15 @@ impl OwnBook {
             session,
             party,
             openings: Arc::new(openings),
+            part_bytes: PART_BYTES,
         }
+    }
+
+    /// Publishes the book in parts of another length than a frame's.
+    #[cfg(test)]
+    pub(crate) fn in_parts_of(mut self, bytes: usize) -> Self {
+        self.part_bytes = bytes;
+        self
     }
 
     /// The session.
@@ -84,6 +95,7 @@ impl OwnBook {
             demand,
             prepared,
             rng,
+            part_bytes: self.part_bytes,
         })
     }
 }

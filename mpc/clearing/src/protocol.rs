@@ -70,12 +70,6 @@ pub enum ClearingError {
     /// The own orders cannot be added up.
     #[error("the own book: {0}")]
     OwnDemand(#[from] CurveError),
-    /// The own orders' commitments do not fit a message.
-    #[error("the own orders' commitments are {found} bytes long, allowed are fewer than 16 MiB")]
-    TooManyOrders {
-        /// Their length in bytes.
-        found: usize,
-    },
     /// The proofs could not be checked.
     #[error("the proofs could not be checked: {reason}")]
     Proofs {

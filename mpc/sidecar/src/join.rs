@@ -37,6 +37,9 @@ pub enum JoinError {
         /// The version that came.
         found: u32,
     },
+    /// A further part of a book that says something else.
+    #[error("a part after the first has other fields than openings, allowed are openings alone")]
+    Part,
     /// A field that is missing.
     #[error("{field} is missing")]
     Missing {
@@ -222,6 +225,7 @@ impl JoinError {
         matches!(
             self,
             Self::Version { .. }
+                | Self::Part
                 | Self::Missing { .. }
                 | Self::Length { .. }
                 | Self::Rule { .. }

@@ -31,8 +31,8 @@ use crate::sessions::Sessions;
 use crate::store::{History, Store, StoreError};
 use crate::tls::{self, Credentials};
 
-/// The largest request of a chaincode: a book of a hundred thousand orders.
-const MAX_REQUEST: usize = 64 << 20;
+/// The largest message of a chaincode; a book comes in several.
+const MAX_REQUEST: usize = 4 << 20;
 
 /// How long connections may take to end when the sidecar stops.
 const DRAIN: Duration = Duration::from_secs(5);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use fabric_protos::ipo::sidecar::v1 as wire;
 use fabric_protos::ipo::sidecar::v1::clearing_server::Clearing;
 use fabric_protos::ipo::sidecar::v1::outcome_response::Answer;
-use order_commitments::SessionId;
-use tonic::{Request, Response, Status};
+use order_commitments::{Session, SessionId};
+use tonic::{Request, Response, Status, Streaming};
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
@@ -41,6 +41,39 @@ impl ClearingService {
             sessions,
             store,
             max_attempts,
+        }
+    }
+
+    /// Reads the parts that follow the first one, which hold further openings: no more of them than the frozen book has, but for
+    /// a part, so that what is too much can be named.
+    async fn read_openings(
+        &self,
+        request: &mut ErasedRequest,
+        session: &Session,
+        parts: &mut Streaming<wire::JoinRequest>,
+    ) -> Result<(), Status> {
+        let all = session.participants().iter();
+        let own = all.filter(|participant| participant.msp == request.0.msp);
+        let expected = own.map(|own| own.book.count).sum();
+        loop {
+            let found = request.0.openings.len() as u64;
+            let Some(part) = parts.message().await? else {
+                return Ok(());
+            };
+            let mut part = Zeroizing::new(ErasedRequest(part));
+            let openings = std::mem::take(&mut part.0.openings);
+            request.0.openings.extend(openings);
+            if part.0 != wire::JoinRequest::default() {
+                return Err(self.refuse(&JoinError::Part));
+            }
+            if found > expected {
+                let added = join::Added::Several;
+                return Err(self.refuse(&JoinError::AddedOrder {
+                    found,
+                    expected,
+                    added,
+                }));
+            }
         }
     }
 
@@ -128,15 +161,17 @@ pub(crate) fn check_roster(joined: &Joined, credentials: &Credentials) -> Result
 impl Clearing for ClearingService {
     async fn join(
         &self,
-        request: Request<wire::JoinRequest>,
+        request: Request<Streaming<wire::JoinRequest>>,
     ) -> Result<Response<wire::JoinResponse>, Status> {
-        let request = Zeroizing::new(ErasedRequest(request.into_inner()));
+        let mut parts = request.into_inner();
+        let mut request = Zeroizing::new(ErasedRequest(parts.message().await?.unwrap_or_default()));
         let session = join::session(&request.0).map_err(|error| self.refuse(&error))?;
         let status = match self.sessions.get(session.id()) {
             // What was handed over first was checked and is kept.
             Some(handle) => handle.status(),
             // On its own: a caller that gives up waiting finds the session joined when it asks again.
             None => {
+                self.read_openings(&mut request, &session, &mut parts).await?;
                 let service = self.clone();
                 tokio::spawn(async move { service.take_up(request).await })
                     .await

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 #[derive(Default)]
 struct Told {
@@ -107,9 +107,14 @@ fn status(told: &Told) -> StatusResponse {
 
 #[tonic::async_trait]
 impl Clearing for Service {
-    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+    async fn join(&self, request: Request<Streaming<JoinRequest>>) -> Result<Response<JoinResponse>, Status> {
+        let mut parts = request.into_inner();
+        let mut joined = parts.message().await?.unwrap_or_default();
+        while let Some(part) = parts.message().await? {
+            joined.openings.extend(part.openings);
+        }
         self.answer(|told| {
-            told.joined = Some(request.into_inner());
+            told.joined = Some(joined);
             JoinResponse {
                 status: Some(status(told)),
             }

@@ -191,6 +191,53 @@ async fn altered_messages() {
     }
 }
 
+/// As a book goes that is longer than a frame. The parts but the last must be full, and the bound of a book of so many orders holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn books_in_parts() {
+    const PART: usize = 500;
+    type Alteration = fn(usize, &mut Vec<u8>);
+    let market = Market {
+        part_bytes: Some(PART),
+        ..market()
+    };
+    let alterations: [(Alteration, Option<&[&str]>); 4] = [
+        (|_, _| {}, None),
+        (
+            |part, message| {
+                if part == 1 {
+                    message[0] ^= 1;
+                }
+            },
+            Some(&["tie", "opening", "encoding", "book digest", "book sum"]),
+        ),
+        (|_, message| message.resize(PART, 0), Some(&["book length"])),
+        (|_, message| message.push(0), Some(&["book length"])),
+    ];
+    for (alter, checks) in alterations {
+        let parts = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&parts);
+        let cheat = Cheat {
+            payload: Some(Box::new(move |at, message| {
+                if at == Step::PUBLISH {
+                    let mut parts = counted.lock().unwrap();
+                    alter(*parts, message);
+                    *parts += 1;
+                }
+            })),
+            ..Cheat::default()
+        };
+        let runs = run(&market, cheat).await;
+        match checks {
+            Some(checks) => caught(&runs, checks),
+            None => {
+                let expected = market.expected();
+                assert!(runs.iter().all(|(result, _)| result.as_ref() == Ok(&expected)));
+                assert!(*parts.lock().unwrap() > 2);
+            }
+        }
+    }
+}
+
 /// The messages of the cheater's steps in a run.
 type Record = Arc<Mutex<Vec<(Step, Vec<u8>)>>>;
 

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::statement::MAX_ORDER_ID;
 use crate::Level;
 
 /// A peer's proof, commitment or message that does not hold. It names the party and the check, and carries no secret.
@@ -21,6 +22,14 @@ pub enum BindingError {
         found: String,
         /// What is allowed.
         allowed: &'static str,
+    },
+    /// More bytes than a book of so many orders can take.
+    #[error("party {party}: check 'book length' failed: its book goes on beyond {allowed} bytes")]
+    BookLength {
+        /// Whose book it is.
+        party: usize,
+        /// How long the book message can be, in bytes.
+        allowed: usize,
     },
     /// Another number of orders than the frozen book has.
     #[error("party {party}: check 'book count' failed: {found} orders, the frozen book has {expected}")]
@@ -129,6 +138,7 @@ impl BindingError {
     pub const fn party(&self) -> usize {
         match self {
             Self::Encoding { party, .. }
+            | Self::BookLength { party, .. }
             | Self::BookCount { party, .. }
             | Self::BookDigest { party }
             | Self::BookSum { party }
@@ -148,6 +158,7 @@ impl BindingError {
     pub const fn check(&self) -> &'static str {
         match self {
             Self::Encoding { .. } => "encoding",
+            Self::BookLength { .. } => "book length",
             Self::BookCount { .. } => "book count",
             Self::BookDigest { .. } => "book digest",
             Self::BookSum { .. } => "book sum",
@@ -196,7 +207,7 @@ pub enum UseError {
         levels: usize,
     },
     /// An order's id is too long to be sent.
-    #[error("an order's id has {found} bytes, allowed are at most {}", u16::MAX)]
+    #[error("an order's id has {found} bytes, allowed are at most {MAX_ORDER_ID}")]
     OrderId {
         /// How many bytes it has.
         found: usize,

@@ -10,8 +10,9 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::fixed_base::{SCALAR_BITS, value_point};
 use super::prover::Prover;
 use super::secret::{self, Nonces, Secrets, normalized, random, randoms};
+use super::statement::MAX_ORDER_ID;
 use super::tie::{powers, tie_weights};
-use super::wire::{POINT, SCALAR, Writer};
+use super::wire::{Writer, book_length};
 use super::{Statement, UseError};
 use crate::commitment::blinding;
 use crate::{Book, Commitment, DemandCurve, Level, Lots, Opening, generators};
@@ -235,9 +236,8 @@ impl Prepared {
     }
 
     fn message_length(&self) -> usize {
-        let ids: usize = self.orders.iter().map(|order| order.id.len() + 2 + POINT).sum();
-        let levels = self.statement.levels();
-        4 + ids + (levels + 3) * POINT + (2 * levels + 3) * SCALAR
+        let ids = self.orders.iter().map(|order| order.id.len()).sum();
+        book_length(self.statement.levels(), self.orders.len(), ids)
     }
 }
 
@@ -288,7 +288,7 @@ fn own_book(
     let mut orders = Vec::with_capacity(sorted.len());
     for opening in sorted {
         let order_id = opening.order_id.clone();
-        if order_id.len() > usize::from(u16::MAX) {
+        if order_id.len() > MAX_ORDER_ID {
             return Err(UseError::OrderId {
                 found: order_id.len(),
             });

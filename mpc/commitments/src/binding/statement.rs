@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::UseError;
 use super::transcript::Transcript;
+use super::wire::book_length;
 use crate::{Book, BookContext, Level, Lots, Session};
 
 /// How often the parity check is repeated: other bits than those committed to pass one time in 2^40.
@@ -11,6 +12,9 @@ pub const REPETITIONS: usize = 40;
 
 /// The widest demand, in bits.
 pub const MAX_WIDTH: usize = 49;
+
+/// The longest order id, in bytes, that a book message is made for.
+pub(super) const MAX_ORDER_ID: usize = 255;
 
 /// The public statement that all proofs of a session are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +83,19 @@ impl Statement {
     #[must_use]
     pub fn repetitions(&self) -> usize {
         self.repetitions
+    }
+
+    /// How many bytes the book message of a party can have, from the number of its orders on the ledger.
+    ///
+    /// # Errors
+    /// No such party.
+    pub fn longest_book_message(&self, party: usize) -> Result<usize, UseError> {
+        let orders = usize::try_from(self.book(party)?.count).unwrap_or(usize::MAX);
+        Ok(book_length(
+            self.levels,
+            orders,
+            orders.saturating_mul(MAX_ORDER_ID),
+        ))
     }
 
     pub(super) fn book(&self, party: usize) -> Result<&Book, UseError> {

@@ -18,6 +18,12 @@ pub(super) const SCALAR: usize = 32;
 /// The length of a masked sum: it has at most 129 bits.
 pub(super) const MASKED_SUM: usize = 17;
 
+/// The length of a book message: so many orders, whose ids have so many bytes in all.
+pub(super) fn book_length(levels: usize, orders: usize, ids: usize) -> usize {
+    let orders = orders.saturating_mul(2 + POINT).saturating_add(ids);
+    (4 + (levels + 3) * POINT + (2 * levels + 3) * SCALAR).saturating_add(orders)
+}
+
 /// Collects a message.
 pub(super) struct Writer(Vec<u8>);
 

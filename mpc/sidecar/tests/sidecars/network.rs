@@ -356,7 +356,15 @@ impl Client {
         &mut self,
         request: wire::JoinRequest,
     ) -> Result<wire::StatusResponse, tonic::Status> {
-        Ok(self.client.join(request).await?.into_inner().status.unwrap())
+        self.join_in_parts(vec![request]).await
+    }
+
+    pub(crate) async fn join_in_parts(
+        &mut self,
+        parts: Vec<wire::JoinRequest>,
+    ) -> Result<wire::StatusResponse, tonic::Status> {
+        let parts = tokio_stream::iter(parts);
+        Ok(self.client.join(parts).await?.into_inner().status.unwrap())
     }
 
     pub(crate) async fn status(&mut self) -> wire::StatusResponse {

@@ -86,6 +86,60 @@ async fn openings_that_are_not_the_frozen_book_are_refused_by_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_book_in_parts_is_read_to_its_end_and_no_further() {
+    let mut network = Network::new(crate::network::estatia(), crate::network::terms());
+    network.start(0).await;
+    let good = network.request(0);
+    let first = wire::JoinRequest {
+        openings: good.openings[..1].to_vec(),
+        ..good.clone()
+    };
+    let further = |openings: &[wire::Opening]| wire::JoinRequest {
+        openings: openings.to_vec(),
+        ..wire::JoinRequest::default()
+    };
+    let last = further(&good.openings[1..]);
+    let extra = further(&[network.opening("BrokerAMSP", &("a3", vec![(500, 1)]))]);
+    let speaks = wire::JoinRequest {
+        msp: good.msp.clone(),
+        ..last.clone()
+    };
+    let refusals: [(Vec<wire::JoinRequest>, Code, &str); 5] = [
+        (vec![], Code::InvalidArgument, "protocol_version is 0"),
+        (
+            vec![first.clone()],
+            Code::FailedPrecondition,
+            "openings has 1 orders, the frozen book 2",
+        ),
+        (
+            vec![first.clone(), speaks],
+            Code::InvalidArgument,
+            "a part after the first has other fields than openings, allowed are openings alone",
+        ),
+        (
+            vec![first.clone(), last.clone(), extra.clone()],
+            Code::FailedPrecondition,
+            "openings has 3 orders, the frozen book 2: it does not have order \"a3\"",
+        ),
+        // Nobody reads on for ever.
+        (
+            [vec![first.clone(), last.clone()], vec![extra; 1000]].concat(),
+            Code::FailedPrecondition,
+            "openings has 3 orders, the frozen book 2: it does not have some of them",
+        ),
+    ];
+    let mut client = network.client(0).await;
+    for (parts, code, expected) in refusals {
+        let refused = client.join_in_parts(parts).await.unwrap_err();
+        assert_eq!(refused.code(), code, "{refused}");
+        assert!(refused.message().contains(expected), "{expected}: {refused}");
+    }
+    assert_eq!(client.status().await.state(), State::NotJoined);
+    let joined = client.join_in_parts(vec![first, further(&[]), last]).await;
+    assert_eq!(joined.unwrap().state(), State::Waiting);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn malformed_requests_are_refused_by_field() {
     let mut network = Network::new(crate::network::estatia(), crate::network::terms());
     network.start(0).await;
