@@ -41,6 +41,10 @@ const INTERNAL: i32 = 500;
 /// Status of a call that came while the server was stopping.
 const UNAVAILABLE: i32 = 503;
 
+/// How long a stream that is to end stays open after its last answer. A peer that finds an answer and the stream's end at once takes either
+/// of them at random (`Execute` in Fabric's `core/chaincode/handler.go`), and in the second case fails the transaction.
+const SETTLE: Duration = Duration::from_millis(200);
+
 /// What every stream of a server shares.
 pub(crate) struct Shared {
     pub(crate) chaincode: Arc<dyn Chaincode>,
@@ -158,12 +162,11 @@ impl Session {
         // Made once, since each message goes through here.
         let (stopped_now, closed) = (stopping.cancelled(), outgoing.closed());
         tokio::pin!(stopped_now, closed);
-        let mut deadline = None;
+        let (mut deadline, mut settled) = (None, None);
         loop {
             let stopped = deadline.is_some();
-            if stopped && self.tasks.is_empty() {
-                return Ok(());
-            }
+            let idle = stopped && self.tasks.is_empty();
+            settled = idle.then(|| settled.unwrap_or_else(|| Instant::now() + SETTLE));
             tokio::select! {
                 message = incoming.next() => match message {
                     Some(Ok(message)) => self.take(message)?,
@@ -175,7 +178,8 @@ impl Session {
                 () = &mut stopped_now, if !stopped => {
                     deadline = Some(Instant::now() + self.shared.drain_timeout);
                 }
-                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if stopped => {
+                () = tokio::time::sleep_until(settled.unwrap_or_else(Instant::now)), if idle => return Ok(()),
+                () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if stopped && !idle => {
                     warn!(in_flight = self.tasks.len(), "transactions did not end in time and are stopped");
                     return Ok(());
                 }
@@ -466,6 +470,33 @@ mod tests {
         assert!(matches!(session.await.unwrap(), Err(Ended::ByPeer)));
         assert_eq!(sent.recv().await.unwrap().r#type(), Type::Register);
         assert!(sent.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_that_stops_is_open_for_a_while_after_its_last_answer() {
+        let (outgoing, mut sent) = mpsc::channel(4);
+        let (peer, incoming) = mpsc::channel(4);
+        let incoming =
+            tokio_stream::wrappers::ReceiverStream::new(incoming).map(Ok::<_, std::convert::Infallible>);
+        let mut shared = shared(Asks);
+        Arc::get_mut(&mut shared).unwrap().drain_timeout = Duration::from_secs(10);
+        let stopping = shared.stopping.clone();
+        let session = tokio::spawn(run(shared, incoming, outgoing));
+        for of_type in [Type::Registered, Type::Ready, Type::Transaction] {
+            peer.send(frame(of_type.into(), "tx", Vec::new())).await.unwrap();
+        }
+        for expected in [Type::Register, Type::GetState] {
+            assert_eq!(sent.recv().await.unwrap().r#type(), expected);
+        }
+        stopping.cancel();
+        peer.send(frame(Type::Response.into(), "tx", Vec::new()))
+            .await
+            .unwrap();
+        assert_eq!(sent.recv().await.unwrap().r#type(), Type::Completed);
+        tokio::time::sleep(SETTLE / 2).await;
+        assert_eq!(sent.try_recv().unwrap_err(), mpsc::error::TryRecvError::Empty);
+        assert!(sent.recv().await.is_none());
+        assert!(session.await.unwrap().is_ok());
     }
 
     fn shared(chaincode: impl Chaincode) -> Arc<Shared> {

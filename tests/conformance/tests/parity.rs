@@ -86,7 +86,10 @@ fn every_call_that_the_table_names_was_recorded_on_both_versions() {
     }
     for heading in ["Run modes", "Stub methods", "Client identity"] {
         for (feature, named) in rows(heading) {
-            for call in named.split("; ").filter(|call| !call.is_empty()) {
+            for call in named
+                .split("; ")
+                .filter(|call| !call.is_empty() && !call.starts_with('['))
+            {
                 assert!(
                     script.iter().any(|name| name == call),
                     "{feature}: no call {call:?}"
