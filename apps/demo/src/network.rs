@@ -62,6 +62,18 @@ impl LocalNetwork {
     /// # Errors
     /// When a program is missing or does not start, or a file cannot be written.
     pub async fn start(folder: &Path, organisations: &[Organisation]) -> Result<Self, DemoError> {
+        Self::start_with(folder, organisations, |_| ()).await
+    }
+
+    /// The same, with the devnet's configuration changed before it starts.
+    ///
+    /// # Errors
+    /// As [`LocalNetwork::start`].
+    pub async fn start_with(
+        folder: &Path,
+        organisations: &[Organisation],
+        change: impl FnOnce(&mut NetworkConfig),
+    ) -> Result<Self, DemoError> {
         let msp_ids: Vec<_> = organisations
             .iter()
             .map(|organisation| organisation.msp)
@@ -73,6 +85,7 @@ impl LocalNetwork {
         for (written, organisation) in config.organisations.iter_mut().zip(organisations) {
             organisation.domain.clone_into(&mut written.domain);
         }
+        change(&mut config);
         let network = Network::start(config).await?;
 
         let every_org = |prefix: &str, suffix: &str| {
@@ -174,6 +187,16 @@ impl LocalNetwork {
             }
         }
         Ok(())
+    }
+
+    /// Puts another program in the place of an organisation's chaincode server, under the same configuration.
+    ///
+    /// # Errors
+    /// When there is no such organisation, or the program does not start.
+    pub async fn replace_chaincode(&mut self, msp: &str, program: &'static str) -> Result<(), DemoError> {
+        self.take_program(msp, Which::Chaincode)?.stop().await?;
+        self.site(msp)?.chaincode.0.program = program;
+        self.start_program(msp, Which::Chaincode).await
     }
 
     /// Takes one of an organisation's programs out, to be stopped, killed or signalled.

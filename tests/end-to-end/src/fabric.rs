@@ -5,7 +5,7 @@ use std::{
     env, fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
     thread,
 };
 
@@ -197,5 +197,33 @@ impl Drop for FabricNetwork {
             }
         }
         let _ = self.script(&["down", "--remove"]);
+    }
+}
+
+/// Another program as an organisation's chaincode server, under the configuration of its own, which does not run meanwhile. Killed when
+/// dropped.
+pub struct Impostor(Child);
+
+impl Impostor {
+    /// Kills the organisation's chaincode server and starts the program; it may be a moment until that listens.
+    #[must_use]
+    pub fn start(network: &FabricNetwork, organisation: &str, name: &str) -> Self {
+        network.run(&["kill", &format!("{organisation}-chaincode")]);
+        let folder = network.folder().join(format!("deployment/{organisation}MSP"));
+        let environment = fs::read_to_string(folder.join("chaincode.env")).unwrap();
+        let variables = environment.lines().filter_map(|line| line.split_once('='));
+        let child = Command::new(program(name))
+            .envs(variables)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+}
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

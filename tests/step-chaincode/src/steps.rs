@@ -25,6 +25,8 @@ pub enum Step {
     Count(String, String),
     /// All composite keys of an object type, beyond the peer's limit; gives how many there are.
     CountAll(String),
+    /// All composite keys of an object type, beyond the peer's limit, each with its value.
+    All(String),
     /// As [`Step::Range`], a page of a size after a bookmark: gives the keys and the next bookmark.
     Page(String, String, i32, String),
     /// A key's changes, each with whether it was a deletion.
@@ -47,6 +49,8 @@ pub enum Step {
     PrivateHash(String, String),
     /// Collection, and as [`Step::Range`].
     PrivateRange(String, String, String),
+    /// Collection and object type: all its composite keys, each with its value as hexadecimal digits.
+    AllPrivate(String, String),
     /// Reads from the implicit collection of whichever organisation runs this.
     GetOwnPrivate(String),
     /// Peers of all these organisations must endorse the key from now on.
@@ -137,6 +141,11 @@ async fn perform(context: &TransactionContext, gates: &Gates, step: Step) -> Res
             let all = stub.range_all_by_partial_composite_key::<&str>(&object_type, &[])?;
             json!(all.collect().await?.len())
         }
+        Step::All(object_type) => {
+            let all = stub.range_all_by_partial_composite_key::<&str>(&object_type, &[])?;
+            let all = all.collect().await?.into_iter();
+            all.map(|kv| json!([kv.key, text(Some(kv.value))])).collect()
+        }
         Step::Page(start, end, size, bookmark) => {
             let page = stub
                 .get_state_by_range_with_pagination(&start, &end, size, &bookmark)
@@ -190,6 +199,12 @@ async fn perform(context: &TransactionContext, gates: &Gates, step: Step) -> Res
                 .collect()
                 .await?,
         ),
+        Step::AllPrivate(collection, object_type) => {
+            let all =
+                stub.private_range_all_by_partial_composite_key::<&str>(&collection, &object_type, &[])?;
+            let all = all.collect().await?.into_iter();
+            all.map(|kv| json!([kv.key, hex::encode(kv.value)])).collect()
+        }
         Step::GetOwnPrivate(key) => {
             let collection = format!("_implicit_org_{}", stub.get_mspid()?);
             stub.get_private_data(&collection, &key).await?;

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used)] // in a test a failure is a failure
 
 mod bench;
+mod ipo;
 mod player;
 mod record;
 mod script;
@@ -20,14 +21,30 @@ use devnet::config::Profile;
 use end_to_end_tests::fabric;
 use serde_json::Value;
 
-fn vectors(version: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("vectors/differential-{version}.json"))
+/// The script of single steps.
+const NAME: &str = "differential";
+
+fn vectors(name: &str, version: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("vectors/{name}-{version}.json"))
 }
 
-fn kept(version: &str) -> Vec<Value> {
-    let file = vectors(version);
+fn kept(name: &str, version: &str) -> Vec<Value> {
+    let file = vectors(name, version);
     let text = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     serde_json::from_slice(&text).unwrap()
+}
+
+/// Writes down what was played, where `RECORD_VECTORS` asks for it.
+fn keep_if_asked(name: &str, version: &str, played: &[Value]) -> bool {
+    let asked = env::var_os("RECORD_VECTORS").is_some();
+    if asked {
+        let mut text = String::from("[\n");
+        for (number, line) in played.iter().enumerate() {
+            text += &format!("{}{line}\n", if number == 0 { " " } else { "," });
+        }
+        fs::write(vectors(name, version), text + "]\n").unwrap();
+    }
+    asked
 }
 
 /// Lists every line that came out otherwise.
@@ -50,13 +67,13 @@ fn compare(what: &str, real: &[Value], here: &[Value]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_devnet_does_what_fabric_2_5_did() {
     let bench = Bench::devnet(Profile::V2_5).await;
-    compare("on the devnet", &kept("v2.5"), &script::play(&bench).await);
+    compare("on the devnet", &kept(NAME, "v2.5"), &script::play(&bench).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_devnet_does_what_fabric_3_1_did() {
     let bench = Bench::devnet(Profile::V3).await;
-    compare("on the devnet", &kept("v3.1"), &script::play(&bench).await);
+    compare("on the devnet", &kept(NAME, "v3.1"), &script::play(&bench).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,13 +84,7 @@ async fn fabric_does_what_is_kept() {
     let version = fabric::version();
     let bench = Bench::fabric(1).await;
     let played = script::play(&bench).await;
-    if env::var_os("RECORD_VECTORS").is_some() {
-        let mut text = String::from("[\n");
-        for (number, line) in played.iter().enumerate() {
-            text += &format!("{}{line}\n", if number == 0 { " " } else { "," });
-        }
-        fs::write(vectors(&version), text + "]\n").unwrap();
-        return;
+    if !keep_if_asked(NAME, &version, &played) {
+        compare("now", &kept(NAME, &version), &played);
     }
-    compare("now", &kept(&version), &played);
 }

@@ -1,13 +1,10 @@
 //! Private orders live on their own organisation's peers: what becomes of them when a peer loses or misses them, or another
 //! organisation meddles.
 
-use std::{
-    fs,
-    process::{Child, Command, Stdio},
-};
+use std::fs;
 
 use devnet::client::{Call, ClientError};
-use end_to_end_tests::fabric::{FabricNetwork, program};
+use end_to_end_tests::fabric::{FabricNetwork, Impostor};
 use fabric_protos::protos::TxValidationCode;
 use ipo_demo::{
     play::Cast,
@@ -87,37 +84,12 @@ pub(crate) async fn a_peer_misses_private_data(network: &FabricNetwork, cast: &C
     sale.verify().await;
 }
 
-/// Runs another program as Broker B's chaincode server, under the configuration of its own.
-struct Impostor(Child);
-
-impl Impostor {
-    fn start(network: &FabricNetwork) -> Self {
-        let folder = network.folder().join("deployment/BrokerBMSP");
-        let environment = fs::read_to_string(folder.join("chaincode.env")).unwrap();
-        let variables = environment.lines().filter_map(|line| line.split_once('='));
-        let child = Command::new(program("step-chaincode"))
-            .envs(variables)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self(child)
-    }
-}
-
-impl Drop for Impostor {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Broker B runs altered chaincode and writes into Broker A's collection: invalid, and Broker A's orders are what they were.
 pub(crate) async fn another_organisation_writes_into_ones_collection(network: &FabricNetwork, cast: &Cast) {
     let sale = Sale::new(cast);
     Stage::Closed.reach(&sale).await;
-    network.run(&["kill", "BrokerB-chaincode"]);
     {
-        let _impostor = Impostor::start(network);
+        let _impostor = Impostor::start(network, "BrokerB", "step-chaincode");
         let steps = [Step::PutPrivate(
             "_implicit_org_BrokerAMSP".into(),
             format!("\0order\0{}\0a-1003\0", sale.offer.id),
