@@ -4,9 +4,11 @@
 use std::{
     env, fs,
     io::Write as _,
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
+    time::{Duration, Instant},
 };
 
 use devnet::{client::Client, identity::SigningIdentity};
@@ -142,6 +144,59 @@ impl FabricNetwork {
     #[track_caller]
     pub fn deploy_chaincode(&self, name: &str) {
         self.run(&["deploy", "--chaincode-program", &program(name)]);
+    }
+
+    /// Runs lines of bash as an organisation's administrator: with `peer` and the arrays `ORDERER` and `ENDORSERS` of its options.
+    #[must_use]
+    pub fn shell(&self, organisation: &str, lines: &str) -> Output {
+        let environment = self.folder().join(format!("organisations/{organisation}.sh"));
+        let mut bash = Command::new("bash");
+        bash.args(["-c", &format!(". \"$0\"\n{lines}")]).arg(environment);
+        bash.output().unwrap()
+    }
+
+    /// The same, which must succeed; gives what was said, on standard error too, as the peer command answers there.
+    #[track_caller]
+    pub fn ask(&self, organisation: &str, lines: &str) -> String {
+        let output = self.shell(organisation, &format!("set -e\n{lines}"));
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        said.into_owned()
+    }
+
+    /// Starts processes again that were stopped, with another start script: its environment as `export NAME=value`, and the command.
+    #[track_caller]
+    pub fn start_otherwise(&self, node: &str, change: impl FnOnce(String) -> String) {
+        let script = self.folder().join("processes").join(node).join("start");
+        let text = fs::read_to_string(&script).unwrap();
+        fs::write(&script, change(text)).unwrap();
+        self.run(&["start", node]);
+    }
+
+    /// Waits until a process's log has a text.
+    #[track_caller]
+    pub fn wait_for_log(&self, node: &str, text: &str) {
+        let file = self.folder().join("processes").join(node).join("log");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !String::from_utf8_lossy(&fs::read(&file).unwrap()).contains(text) {
+            assert!(Instant::now() < deadline, "{node} does not say {text:?}");
+            // A file tells nobody that it has grown.
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until somebody listens at an address.
+    #[track_caller]
+    pub fn wait_for_listener(&self, address: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(address).is_err() {
+            assert!(
+                Instant::now() < deadline,
+                "{}: nobody listens at {address}",
+                self.name
+            );
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 
     /// Where everything of it is kept.

@@ -1,13 +1,12 @@
-//! The step chaincode as a program, configured from Fabric's usual environment variables (`CHAINCODE_ID`,
-//! `CHAINCODE_SERVER_ADDRESS`, ...). Nobody opens a gate here.
+//! The step chaincode as a program: a server, or at a peer that it dials, as Fabric's usual environment variables say (`CHAINCODE_ID`,
+//! `CHAINCODE_SERVER_ADDRESS`, ...; `CORE_CHAINCODE_ID_NAME`, `CORE_PEER_ADDRESS`, ...). Nobody opens a gate here.
 
-use chaincode_shim::ChaincodeServer;
 use std::error::Error;
+
 use step_chaincode::{Gates, contracts};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
-    let contracts = contracts(Gates::default());
-    Ok(ChaincodeServer::from_env(contracts)?.serve().await?)
+    Ok(chaincode_shim::start(contracts(Gates::default())).await?)
 }

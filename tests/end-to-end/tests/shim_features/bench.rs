@@ -122,7 +122,15 @@ impl Bench {
     }
 
     pub(crate) async fn fabric(number: u32) -> Self {
-        let settings = format!("CORE_CHAINCODE_KEEPALIVE=1 CORE_LEDGER_STATE_TOTALQUERYLIMIT={QUERY_LIMIT}");
+        let settings = [
+            // Those that the features meet: a message every second, and a limit that is soon reached.
+            "CORE_CHAINCODE_KEEPALIVE=1",
+            &format!("CORE_LEDGER_STATE_TOTALQUERYLIMIT={QUERY_LIMIT}"),
+            // A call of 29 s has a second to spare by default, which a loaded machine may need.
+            "CORE_CHAINCODE_EXECUTETIMEOUT=60s",
+            "CORE_PEER_GATEWAY_ENDORSEMENTTIMEOUT=60s",
+            "FABRIC_LOGGING_SPEC=info:chaincode=debug",
+        ];
         let network = FabricNetwork::new(Plan {
             number,
             organisations: vec!["Org1", "Org2"],
@@ -130,7 +138,7 @@ impl Bench {
             chaincode: CHAINCODE,
             settings: vec![
                 ("--batch-timeout", "100ms".to_owned()),
-                ("--peer-settings", settings),
+                ("--peer-settings", settings.join(" ")),
             ],
         });
         network.up();
@@ -260,6 +268,14 @@ impl Bench {
         }
     }
 
+    /// The real network.
+    pub(crate) fn real(&self) -> &FabricNetwork {
+        match &self.under {
+            Under::Devnet(_) => panic!("there are no real peers"),
+            Under::Fabric(network) => network,
+        }
+    }
+
     /// Where the first organisation's server tells health and metrics.
     pub(crate) fn operations(&self) -> String {
         self.served()[ORG].operations.clone()
@@ -277,9 +293,19 @@ impl Bench {
     pub(crate) async fn serve(&self, change: impl FnOnce(&mut ServerConfig), contracts: Contracts) {
         let mut config = self.place(ORG).config();
         change(&mut config);
+        self.end_server();
+        self.served().insert(ORG, Served::start(config, contracts));
+        self.dialled().await;
+    }
+
+    /// Ends the first organisation's server at once.
+    pub(crate) fn end_server(&self) {
         let ended = self.served().remove(ORG);
         drop(ended);
-        self.served().insert(ORG, Served::start(config, contracts));
+    }
+
+    /// Waits until the first organisation's peer has dialled the server that is there now.
+    pub(crate) async fn dialled(&self) {
         // A peer that has not noticed yet that the earlier stream is over fails the call that it would send there.
         while let Err(error) = self.evaluate(steps(&[Step::Whoami])).await {
             let error = error.to_string();

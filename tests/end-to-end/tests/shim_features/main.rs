@@ -9,6 +9,7 @@ mod authority;
 mod bench;
 mod contract;
 mod contract_api;
+mod dialling;
 mod identity;
 mod operations;
 mod server;
@@ -20,8 +21,8 @@ use end_to_end_tests::fabric;
 
 /// Plays them in this order. `tests/parity.rs` of the shim looks here for the features that its table names.
 macro_rules! features {
-    ($($group:ident::$feature:ident,)*) => {
-        async fn play(bench: &Bench) {
+    ($play:ident: $($group:ident::$feature:ident,)*) => {
+        async fn $play(bench: &Bench) {
             $(
                 println!("{}", stringify!($feature));
                 Box::pin($group::$feature(bench)).await;
@@ -31,6 +32,7 @@ macro_rules! features {
 }
 
 features! {
+    play:
     contract_api::contracts_and_functions_are_called_by_name,
     contract_api::functions_are_hidden_unless_registered,
     contract_api::the_before_hook_runs_first_and_can_refuse,
@@ -57,11 +59,19 @@ features! {
     streams::a_server_that_dies_fails_its_calls_and_the_peer_dials_again,
     streams::a_peer_that_comes_back_finds_new_certificates,
     streams::stopping_cuts_nothing_off,
+    streams::a_program_is_configured_by_fabrics_names,
     operations::health_readiness_and_metrics_are_told_over_http,
     operations::grpc_health_is_told_beside_the_peers_stream,
     operations::reflection_lists_the_services,
     operations::peers_are_served_over_tls_and_nobody_else,
     operations::a_function_that_takes_too_long_is_stopped,
+}
+
+// What only real peers do.
+features! {
+    play_on_real_peers:
+    streams::keepalive_messages_are_echoed,
+    streams::a_call_of_29_s_ends_well,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -79,5 +89,7 @@ async fn on_real_peers() {
     if !fabric::is_here() {
         return;
     }
-    play(&Bench::fabric(2).await).await;
+    let bench = Bench::fabric(2).await;
+    play(&bench).await;
+    play_on_real_peers(&bench).await;
 }

@@ -1,10 +1,14 @@
 //! An organisation's chaincode server, in this process, so that a test can look into it, change its settings and end it in every way.
 
-use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, thread, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path, path::PathBuf, process::Stdio, thread, time::Duration};
 
 use chaincode_shim::{ChaincodeServer, Contracts, ServerConfig};
+use end_to_end_tests::fabric::program;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
+    io::{AsyncBufReadExt, BufReader},
     net::TcpListener,
+    process::{Child, Command},
     runtime::{Builder, Runtime},
     sync::oneshot,
     task::JoinHandle,
@@ -37,6 +41,13 @@ impl Place {
         ServerConfig::from_lookup(|name| self.variables.get(name).cloned()).unwrap()
     }
 
+    /// As a program's environment.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// `HOST:PORT`.
     pub(crate) fn address(&self) -> &str {
         &self.variables["CHAINCODE_SERVER_ADDRESS"]
@@ -49,6 +60,55 @@ impl Place {
 
     pub(crate) fn authority(&self) -> Authority {
         Authority::read(&self.tls_folder())
+    }
+}
+
+/// The step chaincode as a program; it ends with this.
+pub(crate) struct Program {
+    child: Child,
+    /// What it has said until it was ready.
+    pub(crate) said: String,
+}
+
+impl Program {
+    /// Starts it with these variables and no others, and waits until it says this.
+    pub(crate) async fn start<'a>(
+        variables: impl IntoIterator<Item = (&'a str, &'a str)>,
+        arguments: &[&str],
+        ready: &str,
+    ) -> Self {
+        let mut child = Command::new(program("step-chaincode"))
+            .args(arguments)
+            .env_clear()
+            .envs(variables)
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        while let Some(line) = soon(log.next_line()).await.unwrap() {
+            said += &line;
+            said.push('\n');
+            if line.contains(ready) {
+                // It is read to its end, or the program would wait for its reader.
+                tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
+                return Self { child, said };
+            }
+        }
+        panic!("it has ended: {said}");
+    }
+
+    /// Without a chance to finish anything.
+    pub(crate) async fn kill(mut self) {
+        soon(self.child.kill()).await.unwrap();
+    }
+
+    /// By SIGTERM; whether it ended well.
+    pub(crate) async fn terminate(mut self) -> bool {
+        let id = Pid::from_raw(i32::try_from(self.child.id().unwrap()).unwrap()).unwrap();
+        kill_process(id, Signal::TERM).unwrap();
+        soon(self.child.wait()).await.unwrap().success()
     }
 }
 

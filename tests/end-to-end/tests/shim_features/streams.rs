@@ -1,9 +1,12 @@
 //! The stream between a peer and its chaincode: many transactions at once, values of every size, and its end.
 
+use std::time::Duration;
+
 use step_chaincode::Step;
 
-use crate::bench::{Bench, CHAINCODE, ORG, QUERY_LIMIT, call, refused, soon, steps};
+use crate::bench::{Bench, CHAINCODE, ORG, OTHER, QUERY_LIMIT, call, refused, soon, steps};
 use crate::operations::{metric, metrics};
+use crate::server::Program;
 use devnet::client::Call;
 
 pub(crate) async fn transactions_run_at_once_on_one_stream(bench: &Bench) {
@@ -110,7 +113,7 @@ pub(crate) async fn values_of_nearly_100_mib_pass(bench: &Bench) {
 pub(crate) async fn a_server_that_dies_fails_its_calls_and_the_peer_dials_again(bench: &Bench) {
     let lost = bench.begin(steps(&[Step::Gate("a dead server".into())]));
     soon(bench.gates.arrived("a dead server", 1)).await;
-    drop(bench.served().remove(ORG));
+    bench.end_server();
     let error = lost.await.unwrap().unwrap_err().to_string();
     assert!(error.contains("chaincode stream terminated"), "{error}");
     let down = bench
@@ -184,4 +187,43 @@ pub(crate) async fn stopping_cuts_nothing_off(bench: &Bench) {
     server.stopped().await;
     bench.serve_as_before().await;
     assert_eq!(bench.answer(steps(&[Step::Whoami])).await, r#"["Org1MSP"]"#);
+}
+
+pub(crate) async fn a_program_is_configured_by_fabrics_names(bench: &Bench) {
+    bench.end_server();
+    let program = Program::start(bench.place(ORG).variables(), &[], "serving").await;
+    bench.dialled().await;
+    assert_eq!(bench.answer(steps(&[Step::Whoami])).await, r#"["Org1MSP"]"#);
+    program.kill().await;
+    bench.serve_as_before().await;
+}
+
+/// The peer pings its chaincode all the while, and neither end takes it ill.
+pub(crate) async fn a_call_of_29_s_ends_well(bench: &Bench) {
+    let call = steps(&[Step::Gate("29 s".into()), Step::Put("long".into(), "done".into())]);
+    let (client, call) = (bench.client(ORG).clone(), call.organisations(&[ORG, OTHER]));
+    let running = tokio::spawn(async move { soon(client.submit_call(&call)).await });
+    soon(bench.gates.arrived("29 s", 2)).await;
+    // The time itself is what is to pass.
+    tokio::time::sleep(Duration::from_secs(29)).await;
+    bench.gates.open("29 s");
+    running.await.unwrap().unwrap();
+    assert_eq!(metric(&metrics(bench).await, "chaincode_streams"), "1");
+    for node in ["Org1-peer0", "Org2-peer0"] {
+        let log = bench.real().run(&["logs", node]);
+        for complaint in ["too_many_pings", "ENHANCE_YOUR_CALM"] {
+            assert!(!log.contains(complaint), "{node} says {complaint}");
+        }
+    }
+}
+
+/// The peers are told to send one every second.
+pub(crate) async fn keepalive_messages_are_echoed(bench: &Bench) {
+    bench.answer(steps(&[Step::Whoami])).await;
+    // That is how a peer says what it has received.
+    bench.real().wait_for_log(
+        "Org1-peer0",
+        "handling ChaincodeMessage of type: KEEPALIVE in state ready",
+    );
+    bench.answer(steps(&[Step::Whoami])).await;
 }
