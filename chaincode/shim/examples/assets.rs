@@ -343,7 +343,7 @@ struct Arguments {
     chaincode: Flags,
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_new(log_filter(|name| std::env::var(name).ok()))?;

@@ -37,15 +37,30 @@ fn ticks(stat: &str) -> Option<u64> {
     user.checked_add(system)
 }
 
-/// The memory that a process has resident, in KiB.
+/// What a process takes of the memory, in KiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// All that is resident, pages of the program's file among it, which every process of that program shares.
+    pub resident_kib: u64,
+    /// Of it, what it has written: heap and stacks.
+    pub own_kib: u64,
+}
+
+/// What a process takes of the memory.
 ///
 /// # Errors
 /// When there is no such process.
-pub fn resident_kib(pid: u32) -> io::Result<u64> {
+pub fn memory(pid: u32) -> io::Result<Memory> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    field(&status, "VmRSS")
-        .and_then(|value| value.split(' ').next()?.parse().ok())
-        .ok_or_else(|| io::Error::other("/proc/PID/status has another form"))
+    let kib = |name| {
+        field(&status, name)
+            .and_then(|value| value.split(' ').next()?.parse().ok())
+            .ok_or_else(|| io::Error::other("/proc/PID/status has another form"))
+    };
+    Ok(Memory {
+        resident_kib: kib("VmRSS")?,
+        own_kib: kib("RssAnon")?,
+    })
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -68,7 +83,11 @@ mod tests {
 
     #[test]
     fn measures_this_process() {
-        assert!(resident_kib(std::process::id()).unwrap() > 0);
+        let Memory {
+            resident_kib,
+            own_kib,
+        } = memory(std::process::id()).unwrap();
+        assert!(own_kib > 0 && own_kib < resident_kib, "{own_kib} {resident_kib}");
         assert!(processor_time(std::process::id()).is_ok());
         assert!(state().contains("cores"));
     }

@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 
 use crate::LoadError;
 use crate::flight::{Bounds, Flight};
-use crate::machine::{processor_time, resident_kib};
+use crate::machine::{Memory, memory, processor_time};
 use crate::network::Desk;
 
 const PREFIX: &str = "measured";
@@ -51,8 +51,8 @@ pub struct Turn {
     pub flight: Flight,
     /// The server's processor time, a transaction.
     pub processor: Duration,
-    /// The server's resident memory after it.
-    pub resident_kib: u64,
+    /// The server's memory after it.
+    pub memory: Memory,
 }
 
 /// Starts the shim's server, warms it up, loads it with each piece of work and ends it.
@@ -86,7 +86,7 @@ pub async fn take_turn(desk: &Desk, shim: &Shim, bounds: Bounds) -> Result<Vec<T
             work,
             processor: spent / u32::try_from(flight.calls()).unwrap_or(u32::MAX),
             flight,
-            resident_kib: resident_kib(pid).map_err(|error| gone(&error))?,
+            memory: memory(pid).map_err(|error| gone(&error))?,
         });
     }
     server.kill().await.map_err(|error| gone(&error))?;

@@ -43,8 +43,8 @@ pub fn sales(sales: &[Sale]) -> String {
 /// Shims in the order given, each with all its turns; medians, and the first shim's share of each.
 #[must_use]
 pub fn shims(measured: &[(String, Vec<Turn>)]) -> String {
-    let mut table = "| work | shim | endorsements/s | p50 ms | p99 ms | chaincode us/tx | resident MiB | first to this: rate, CPU, memory |\n\
-                     |---|---|---|---|---|---|---|---|\n"
+    let mut table = "| work | shim | endorsements/s | p50 ms | p99 ms | chaincode us/tx | resident MiB | own MiB | first to this: rate, CPU, resident, own |\n\
+                     |---|---|---|---|---|---|---|---|---|\n"
         .to_owned();
     for work in Work::ALL {
         let rows: Vec<_> = measured
@@ -61,9 +61,10 @@ pub fn shims(measured: &[(String, Vec<Turn>)]) -> String {
                 p99,
                 processor,
                 resident,
+                own,
             } = figures;
             table += &format!(
-                "| {work:?} | {name} | {rate:.0} | {p50:.1} | {p99:.1} | {processor:.0} | {resident:.1} | {ratio} |\n"
+                "| {work:?} | {name} | {rate:.0} | {p50:.1} | {p99:.1} | {processor:.0} | {resident:.1} | {own:.1} | {ratio} |\n"
             );
         }
     }
@@ -77,6 +78,7 @@ struct Figures {
     p99: f64,
     processor: f64,
     resident: f64,
+    own: f64,
 }
 
 impl Figures {
@@ -88,18 +90,24 @@ impl Figures {
             p50: by(|turn| turn.flight.percentile(50).as_secs_f64() * 1e3),
             p99: by(|turn| turn.flight.percentile(99).as_secs_f64() * 1e3),
             processor: by(|turn| turn.processor.as_secs_f64() * 1e6),
-            resident: by(|turn| f64::from(u32::try_from(turn.resident_kib).unwrap_or(u32::MAX)) / 1024.0),
+            resident: by(|turn| mebibytes(turn.memory.resident_kib)),
+            own: by(|turn| mebibytes(turn.memory.own_kib)),
         }
     }
 
     fn to(&self, other: &Self) -> String {
         format!(
-            "{:.2}, {:.2}, {:.2}",
+            "{:.2}, {:.2}, {:.2}, {:.2}",
             self.rate / other.rate,
             self.processor / other.processor,
-            self.resident / other.resident
+            self.resident / other.resident,
+            self.own / other.own
         )
     }
+}
+
+fn mebibytes(kib: u64) -> f64 {
+    f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0
 }
 
 /// The middle one; of an even number the lower of the two.

@@ -62,7 +62,8 @@ async fn ten_gets(stub: &ChaincodeStub, prefix: &str) -> Result<usize, Error> {
     Ok(total)
 }
 
-#[tokio::main]
+// Functions that wait for the peer and compute little are served by one thread at the least cost: no message changes threads.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn StdError>> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).init();
     Ok(ChaincodeServer::from_env(Load)?.serve().await?)
