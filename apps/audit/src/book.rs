@@ -6,7 +6,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    Checked, DisclosedBook, Finding, LedgerState,
+    Checked, DisclosedBook, Finding, LedgerState, allocation_record,
     disclosed::{DisclosedAllocation, DisclosedOrder},
     report::{OrderReport, OrganisationReport, Verdict},
 };
@@ -91,6 +91,9 @@ pub(crate) fn check(
             Some(order) => {
                 copies_of_public_fields(public, order, &mut checked);
                 opened.extend(open(state, rules, public, order, &mut checked));
+                let told = order.allocation.as_ref();
+                let told = told.map(|told| (told.clearing_price, told.quantity));
+                allocation_record::check(state, public, &order.salt, told, &mut checked);
             }
         }
         audited

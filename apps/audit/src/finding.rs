@@ -159,6 +159,15 @@ pub enum Finding {
         /// By the rule.
         computed: String,
     },
+    /// Another allocation is recorded than the disclosed one.
+    #[error("the hash of its allocation's record on the ledger is not that of the allocation disclosed")]
+    AllocationHash,
+    /// An allocation is disclosed that the ledger does not have.
+    #[error("an allocation is disclosed, and none is recorded on the ledger")]
+    AllocationNotRecorded,
+    /// The ledger has an allocation that is not disclosed.
+    #[error("an allocation is recorded on the ledger, and none was disclosed")]
+    AllocationKeptBack,
     /// An order's allocation, told to an investor, that its order cannot have.
     #[error(
         "an allocation of {found} shares was told, the order gets {least} to {most} at the clearing price"

@@ -13,6 +13,7 @@ use ipo_chaincode::{
     record::order::OrderRecord,
     sealed::{RESPONSE_KEY, Sealed},
     transactions::{
+        allocations::AllocationHashPage,
         export,
         listings::ListingView,
         receipts::{self, OrderRecordPage},
@@ -103,6 +104,17 @@ impl Connection {
                 break;
             }
         }
+        let mut allocation_hashes = Vec::new();
+        loop {
+            const FUNCTION: &str = "QueryAllocationHashes";
+            let call = self.call(FUNCTION, &[listing, "", &size, &bookmark]);
+            let page: AllocationHashPage = answer(FUNCTION, &self.client.evaluate(&call).await?)?;
+            allocation_hashes.extend(page.hashes);
+            bookmark = page.bookmark;
+            if bookmark.is_empty() {
+                break;
+            }
+        }
         let call = self.call("ReadListing", &[listing]);
         let listing: ListingView = answer("ReadListing", &self.client.evaluate(&call).await?)?;
         Ok(LedgerState {
@@ -111,6 +123,7 @@ impl Connection {
             chaincode: self.chaincode.clone(),
             listing,
             orders,
+            allocation_hashes,
         })
     }
 

@@ -17,10 +17,12 @@
 //! | [`gateway`] | both, from a peer |
 //! | [`ledger`] | what the public records say of each other |
 //! | [`book`] | a disclosed book against them |
+//! | `allocation_record` | a disclosed allocation against the hash of its private record |
 //! | [`outcome`] | the outcome against all books, or against some |
 //! | [`receipt`] | one investor's order alone |
 //! | [`finding`], [`report`] | what is found, and how it is told |
 
+mod allocation_record;
 pub mod book;
 pub mod disclosed;
 mod error;

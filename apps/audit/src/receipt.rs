@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::{
-    AuditError, Checked, Finding, LedgerState,
+    AuditError, Checked, Finding, LedgerState, allocation_record,
     book::{Sent, opens},
     outcome::range,
     report::OrderReport,
@@ -98,6 +98,13 @@ pub fn check(state: &LedgerState, receipt: &Receipt) -> OrderReport {
         checked.leave("its allocation: the outcome's price is none of the listing's");
         return report;
     };
+    // What was told is worth more than that it is possible: it is what was recorded.
+    if let Some(told) = receipt.allocation
+        && state.allocation_hash(&public.msp, &public.id).is_some()
+    {
+        let told = Some((outcome.clearing_price, told));
+        allocation_record::check(state, public, &receipt.salt, told, checked);
+    }
     match receipt.allocation {
         Some(found) if (least..=most).contains(&found) => {
             report.quantity = Some(found);

@@ -1,17 +1,19 @@
 //! A listing's public records, in one file.
 //!
 //! ```json
-//! {"version": 1, "channel": "ipochannel", "chaincode": "ipo", "listing": {...}, "orders": [{...}, ...]}
+//! {"version": 2, "channel": "ipochannel", "chaincode": "ipo", "listing": {...}, "orders": [{...}, ...], "allocationHashes": [{...}, ...]}
 //! ```
 //!
 //! `listing` is what `ReadListing` answers: the listing with its outcome, its frozen books and its settlements. `orders` are all
-//! its order records, those that were cancelled or replaced too, as `QueryOrderRecords` answers them.
+//! its order records, those that were cancelled or replaced too, as `QueryOrderRecords` answers them. `allocationHashes` are the hashes of the
+//! private records of the orders' allocations, as `QueryAllocationHashes` answers them.
 
 use std::{fs, path::Path};
 
 use ipo_chaincode::{
+    identifier::{MspId, OrderId},
     record::order::{OrderRecord, OrderStatus},
-    transactions::listings::ListingView,
+    transactions::{allocations::AllocationHash, listings::ListingView},
 };
 use order_commitments::BookContext;
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::AuditError;
 
 /// The version of the file's form.
-pub const STATE_VERSION: u16 = 1;
+pub const STATE_VERSION: u16 = 2;
 
 /// A listing's public records. Nothing in them is secret.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,8 @@ pub struct LedgerState {
     pub listing: ListingView,
     /// Every order record, ascending by organisation and id.
     pub orders: Vec<OrderRecord>,
+    /// What is recorded of the orders' allocations, ascending by organisation and id.
+    pub allocation_hashes: Vec<AllocationHash>,
 }
 
 impl LedgerState {
@@ -63,6 +67,14 @@ impl LedgerState {
             listing: self.listing.listing.terms.id.as_str(),
             msp,
         }
+    }
+
+    /// The hash of the private record of an order's allocation, if one is recorded.
+    #[must_use]
+    pub fn allocation_hash(&self, msp: &MspId, id: &OrderId) -> Option<&str> {
+        let mut hashes = self.allocation_hashes.iter();
+        let of_order = hashes.find(|it| it.msp == *msp && it.order_id == *id);
+        of_order.map(|it| it.hash.as_str())
     }
 
     /// An organisation's orders that count, in the order of the records.

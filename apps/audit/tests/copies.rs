@@ -235,6 +235,15 @@ fn a_receipt_alone_is_checked() {
             "{report}"
         );
     }
+    // One that it could have got, and another was recorded.
+    let report = receipt::check(&state, &receipt(0, 0, Some(6_348)));
+    assert_eq!(report.order.verdict(), Verdict::Fails, "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("the hash of its allocation's record on the ledger is not"),
+        "{report}"
+    );
     let mut other = receipt(0, 0, None);
     other.steps[0].quantity -= 1;
     let report = receipt::check(&state, &other);

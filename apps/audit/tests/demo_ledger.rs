@@ -2,67 +2,20 @@
 
 #![allow(clippy::unwrap_used)] // in a test a failure is a failure
 
+mod program;
 mod world;
 
-use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-    process::Output,
-    time::Duration,
-};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use ipo_demo::{
     network::LocalNetwork,
     play::{self, Cast},
-    story::{BANK, BROKER_A, BROKER_B, ORGANISATIONS, Organisation},
+    story::{BANK, BROKER_A, BROKER_B, ORGANISATIONS},
 };
+use program::{PATIENCE, access, files, read, run, text};
 use serde_json::{Value, json};
-use tokio::{process::Command, time::timeout};
-use world::{COPIES, Files, every_copy_fails};
-
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// The options by which an organisation's user reaches its own peer.
-fn access(network: &LocalNetwork, organisation: Organisation) -> Vec<String> {
-    let described: Value =
-        serde_json::from_str(&fs::read_to_string(network.folder().join("network.json")).unwrap()).unwrap();
-    let all = described["organisations"].as_array().unwrap();
-    let own = all.iter().find(|it| it["msp"] == organisation.msp).unwrap();
-    let text = |field: &str| own[field].as_str().unwrap().to_owned();
-    let user = format!("User1@{}", organisation.domain);
-    let identity = PathBuf::from(text("users")).join(user).join("msp");
-    [
-        ("--peer", text("peer")),
-        ("--server-name", text("peerHostAlias")),
-        ("--tls-ca", text("tlsCa")),
-        ("--msp", text("msp")),
-        ("--identity", identity.to_str().unwrap().to_owned()),
-        ("--channel", described["channel"].as_str().unwrap().to_owned()),
-        ("--chaincode", described["chaincode"].as_str().unwrap().to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(option, value)| [option.to_owned(), value])
-    .collect()
-}
-
-async fn run(arguments: &[&str], access: &[String]) -> Output {
-    let run = Command::new(env!("CARGO_BIN_EXE_ipo-audit"))
-        .args(arguments)
-        .args(access)
-        .env_remove("CORE_PEER_ADDRESS")
-        .kill_on_drop(true)
-        .output();
-    timeout(PATIENCE, run).await.unwrap().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
-fn read(path: &Path) -> Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
+use tokio::time::timeout;
+use world::{COPIES, every_copy_fails};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_demonstrations_ledger_passes_and_every_tampered_copy_fails() {
@@ -77,14 +30,18 @@ async fn the_demonstrations_ledger_passes_and_every_tampered_copy_fails() {
 
     // The bank's client takes the public records, each broker's its own book.
     let state = at("state.json");
-    let exported = run(&["export", "Estatia", "--out", &state], &access(&network, BANK)).await;
+    let exported = run(
+        &["export", "Estatia", "--out", &state],
+        &access(network.folder(), BANK.msp),
+    )
+    .await;
     assert!(exported.status.success(), "{}", text(&exported.stderr));
     let mut books = Vec::new();
     for broker in [BROKER_A, BROKER_B] {
         let book = at(&format!("{}.json", broker.name));
         let disclosed = run(
             &["disclose", "Estatia", "--out", &book],
-            &access(&network, broker),
+            &access(network.folder(), broker.msp),
         )
         .await;
         assert!(disclosed.status.success(), "{}", text(&disclosed.stderr));
@@ -93,15 +50,15 @@ async fn the_demonstrations_ledger_passes_and_every_tampered_copy_fails() {
         // A file that is there is not overwritten.
         let again = run(
             &["disclose", "Estatia", "--out", &book],
-            &access(&network, broker),
+            &access(network.folder(), broker.msp),
         )
         .await;
         assert_eq!(again.status.code(), Some(2));
         books.push(book);
     }
     // A broker's client that connects to another's peer is led back to its own: it gets its own book, never the other's.
-    let mut elsewhere = access(&network, BROKER_A);
-    for (option, value) in access(&network, BROKER_B)
+    let mut elsewhere = access(network.folder(), BROKER_A.msp);
+    for (option, value) in access(network.folder(), BROKER_B.msp)
         .chunks_exact(2)
         .map(|pair| (&pair[0], &pair[1]))
     {
@@ -135,7 +92,7 @@ async fn the_demonstrations_ledger_passes_and_every_tampered_copy_fails() {
         assert!(report.contains(line), "no {line:?} in\n{report}");
     }
     let live = [&all[..], &["--listing", "Estatia"]].concat();
-    let from_peer = run(&live, &access(&network, BROKER_B)).await;
+    let from_peer = run(&live, &access(network.folder(), BROKER_B.msp)).await;
     assert_eq!(text(&from_peer.stdout), report, "{}", text(&from_peer.stderr));
     let one = run(&["check", "--book", &books[0], "--state", &state, "--json"], &[]).await;
     assert_eq!(one.status.code(), Some(0));
@@ -143,10 +100,7 @@ async fn the_demonstrations_ledger_passes_and_every_tampered_copy_fails() {
     assert_eq!(one["outcome"]["verdict"], "holds-in-part");
 
     // Every tampered copy of these very files.
-    let files: Files = (
-        read(state.as_ref()),
-        books.iter().map(|book| read(book.as_ref())).collect(),
-    );
+    let files = files(&state, &books);
     every_copy_fails(&files);
     // One of them through the program.
     let mut tampered = files.clone();
@@ -179,7 +133,7 @@ async fn the_demonstrations_ledger_passes_and_every_tampered_copy_fails() {
     fs::write(at("order.json"), kept.to_string()).unwrap();
     let receipt = run(
         &["receipt", "--order", &at("order.json"), "--listing", "Estatia"],
-        &access(&network, BANK),
+        &access(network.folder(), BANK.msp),
     )
     .await;
     assert_eq!(receipt.status.code(), Some(0), "{}", text(&receipt.stderr));

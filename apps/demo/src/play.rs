@@ -325,6 +325,14 @@ pub fn orders_of(offer: &Offer, broker: Organisation) -> impl Iterator<Item = &'
 /// When any call is refused.
 pub async fn everything(network: &LocalNetwork, cast: &Cast) -> Result<(), DemoError> {
     register_sidecars(network).await?;
+    sales(cast).await
+}
+
+/// The same where the sidecars are on the ledger already.
+///
+/// # Errors
+/// When any call is refused.
+pub async fn sales(cast: &Cast) -> Result<(), DemoError> {
     issue_cash(cast).await?;
     for offer in &OFFERS {
         list(cast, offer).await?;

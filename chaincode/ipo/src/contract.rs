@@ -245,6 +245,19 @@ fn orders(contract: Contract, app: &Arc<Application>) -> Contract {
                 receipts::page(&tx, &listing_id(&listing)?, msp.as_ref(), page_size, &bookmark).await?
             }),
         )
+        .evaluate(
+            "QueryAllocationHashes",
+            ["listing", "msp", "pageSize", "bookmark"],
+            handler!(app, |tx,
+                           _app,
+                           listing: String,
+                           msp: String,
+                           page_size: u32,
+                           bookmark: String| {
+                let msp = maybe_msp(&msp)?;
+                allocations::hashes(&tx, &listing_id(&listing)?, msp.as_ref(), page_size, &bookmark).await?
+            }),
+        )
 }
 
 /// Functions over the own organisation's private data: each opens with the guard that refuses other organisations' clients.

@@ -191,6 +191,7 @@ const FUNCTIONS: &[(&str, Wanted)] = &[
     ("QueryOrderRecords", PUBLIC),
     ("QueryOrderRecordsWithPagination", PUBLIC),
     ("OrderHistory", PUBLIC),
+    ("QueryAllocationHashes", PUBLIC),
     ("CreateOrder", BROKER),
     ("CreateOrders", BROKER),
     ("ReadOrder", READER),

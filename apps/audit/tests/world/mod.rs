@@ -13,17 +13,23 @@ use ipo_chaincode::{
     identifier::{ListingId, MspId, OrderId},
     moment::Moment,
     record::{
+        allocation::PrivateAllocation,
         book::{self, BookRecord},
         listing::{Allocation, Clearing, Listing, Outcome, Proposal, Status, Terms},
         order::{OrderRecord, OrderStatus},
         private_order::PrivateOrder,
         roster::SidecarEntry,
     },
-    transactions::{allocations::allot, export::EXPORT_VERSION, listings::ListingView},
+    transactions::{
+        allocations::{AllocationHash, allot},
+        export::EXPORT_VERSION,
+        listings::ListingView,
+    },
 };
 use ipo_clearing::reference;
 use order_commitments::{BookContext, Commitment, DemandCurve, PROTOCOL_VERSION};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 pub const CHANNEL: &str = "ipochannel";
 pub const CHAINCODE: &str = "ipo";
@@ -155,6 +161,7 @@ pub fn sold(offer: Offer<'_>, orders: &[Order<'_>]) -> (LedgerState, Vec<Disclos
             .collect(),
     };
 
+    let mut allocation_hashes = Vec::new();
     let disclosed = BROKERS.map(|owner| {
         let own: Vec<_> = private.iter().filter(|it| it.0 == owner).collect();
         let pairs: Vec<_> = own.iter().map(|it| (it.1.clone(), it.2.clone())).collect();
@@ -165,6 +172,14 @@ pub fn sold(offer: Offer<'_>, orders: &[Order<'_>]) -> (LedgerState, Vec<Disclos
                 .find(|it| it.msp.as_str() == owner && it.id == *id)
                 .unwrap()
         };
+        for ((_, id, order, _), quantity) in own.iter().zip(&quantities) {
+            let record = PrivateAllocation::new(clearing_price, *quantity, &order.salt());
+            allocation_hashes.push(AllocationHash {
+                msp: msp(owner),
+                order_id: id.clone(),
+                hash: hex::encode(Sha256::digest(record.to_bytes())),
+            });
+        }
         let orders = own
             .iter()
             .zip(quantities)
@@ -224,6 +239,7 @@ pub fn sold(offer: Offer<'_>, orders: &[Order<'_>]) -> (LedgerState, Vec<Disclos
             settlements: Vec::new(),
         },
         orders: records,
+        allocation_hashes,
     };
     (state, disclosed.to_vec())
 }
@@ -259,7 +275,7 @@ fn flip(value: &mut Value) {
 }
 
 /// Tampered copies of a sold listing in lots of one share, of whose two books the first has two orders or more.
-pub const COPIES: [Copy; 16] = [
+pub const COPIES: [Copy; 19] = [
     Copy {
         what: "one share more in one step of one order",
         tamper: |(_, books)| add(&mut books[0]["orders"][0]["steps"][0]["quantity"], 1),
@@ -342,12 +358,30 @@ pub const COPIES: [Copy; 16] = [
     Copy {
         what: "one share more in one recorded allocation",
         tamper: |(_, books)| add(&mut books[0]["orders"][0]["allocation"]["quantity"], 1),
-        reasons: &["quantity of its recorded allocation is"],
+        reasons: &[
+            "quantity of its recorded allocation is",
+            "the hash of its allocation's record on the ledger is not",
+        ],
     },
     Copy {
         what: "another price in one recorded allocation",
         tamper: |(_, books)| add(&mut books[1]["orders"][0]["allocation"]["clearingPrice"], -1),
         reasons: &["clearingPrice of its recorded allocation is"],
+    },
+    Copy {
+        what: "another allocation recorded on the ledger",
+        tamper: |(state, _)| flip(&mut state["allocationHashes"][0]["hash"]),
+        reasons: &["the hash of its allocation's record on the ledger is not"],
+    },
+    Copy {
+        what: "an allocation that was never recorded",
+        tamper: |(state, _)| drop(state["allocationHashes"].as_array_mut().unwrap().remove(0)),
+        reasons: &["an allocation is disclosed, and none is recorded on the ledger"],
+    },
+    Copy {
+        what: "a recorded allocation kept back",
+        tamper: |(_, books)| books[0]["orders"][1]["allocation"] = Value::Null,
+        reasons: &["an allocation is recorded on the ledger, and none was disclosed"],
     },
     Copy {
         what: "fewer shares for sale",
@@ -361,8 +395,8 @@ pub const COPIES: [Copy; 16] = [
     },
     Copy {
         what: "a book of another listing",
-        tamper: |(_, books)| books[1]["listing"] = json!("LongerLife"),
-        reasons: &["listing of the disclosed book is LongerLife"],
+        tamper: |(_, books)| books[1]["listing"] = json!("LightRocket"),
+        reasons: &["listing of the disclosed book is LightRocket"],
     },
     Copy {
         what: "another time of submission",

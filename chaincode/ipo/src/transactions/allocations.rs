@@ -7,9 +7,10 @@ use zeroize::Zeroizing;
 
 use super::orders;
 use super::own_orders::{self, OrdersTouched};
+use super::receipts;
 use crate::error::ContractError;
-use crate::identifier::{ListingId, OrderId};
-use crate::keys::{Key, PrivateKey};
+use crate::identifier::{ListingId, MspId, OrderId};
+use crate::keys::{Key, PrivateKey, own_collection};
 use crate::ledger::{Ledger, Transaction};
 use crate::record::allocation::PrivateAllocation;
 use crate::record::listing::{Listing, Outcome, Terms};
@@ -25,6 +26,27 @@ pub struct ClearAllocation {
     pub clearing_price: Option<u64>,
     /// Shares.
     pub quantity: u64,
+}
+
+/// What everybody can know of an order's recorded allocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AllocationHash {
+    /// Whose order.
+    pub msp: MspId,
+    /// The order.
+    pub order_id: OrderId,
+    /// SHA-256 of the private record, as the ledger has it, 64 hexadecimal digits ([`crate::record::allocation`]).
+    pub hash: String,
+}
+
+/// One page of `QueryAllocationHashes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllocationHashPage {
+    /// The hashes, ascending by organisation and order; orders of which nothing is recorded are left out.
+    pub hashes: Vec<AllocationHash>,
+    /// What to ask the next page with; empty after the last.
+    pub bookmark: String,
 }
 
 /// `RecordAllocations`: writes the allocation of every own order of the frozen book. All of them in every call: the keys that a
@@ -96,6 +118,36 @@ pub async fn read<L: Ledger>(
         clearing_price: allocation.price(),
         quantity: allocation.quantity(),
     })
+}
+
+/// `QueryAllocationHashes`: the hashes of the private records of the allocations on a page of so many order records, of one organisation or of
+/// all. The ledger has them, so that whoever is shown an allocation can tell whether it is the one that was recorded.
+///
+/// # Errors
+/// An unknown listing; a page size out of range; a bookmark that the peer does not take.
+pub async fn hashes<L: Ledger>(
+    tx: &Transaction<'_, L>,
+    listing: &ListingId,
+    msp: Option<&MspId>,
+    size: u32,
+    bookmark: &str,
+) -> Result<AllocationHashPage, ContractError> {
+    let page = receipts::page(tx, listing, msp, size, bookmark).await?;
+    let mut hashes = Vec::new();
+    for order in page.records {
+        let key = PrivateKey::Allocation(listing, &order.id);
+        let hash = tx
+            .ledger
+            .get_private_hash(&own_collection(&order.msp), key)
+            .await?;
+        hashes.extend(hash.map(|hash| AllocationHash {
+            msp: order.msp,
+            order_id: order.id,
+            hash: hex::encode(hash),
+        }));
+    }
+    let bookmark = page.bookmark;
+    Ok(AllocationHashPage { hashes, bookmark })
 }
 
 /// An own order's allocation, if it is recorded.

@@ -11,6 +11,7 @@ use ipo_chaincode::transactions::{
 };
 use order_commitments::{Commitment, OrderContext, OrderRules, Price, PriceGrid, Salt, Step};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::world::*;
 
@@ -296,6 +297,34 @@ fn allocations_are_recorded_for_every_order_and_read_by_their_owner() {
             .unwrap();
         assert_eq!((read.clearing_price, read.quantity), (Some(700), quantity));
     }
+    // Everybody knows the hashes of what was recorded, page by page, and of nothing else.
+    let page = |world: &mut World, size, bookmark: &str| {
+        let bookmark = bookmark.to_owned();
+        let id = id.clone();
+        world
+            .call(B, async |tx| {
+                allocations::hashes(tx, &id, None, size, &bookmark).await
+            })
+            .unwrap()
+    };
+    let all = page(&mut world, 9, "");
+    let of: Vec<_> = all
+        .hashes
+        .iter()
+        .map(|it| (it.msp.as_str(), it.order_id.as_str()))
+        .collect();
+    assert_eq!(of, [(A, "a1"), (A, "a2")]);
+    let recorded = world
+        .call(A, async |tx| allocations::find(tx, &id, &order("a1")).await)
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        all.hashes[0].hash,
+        hex::encode(Sha256::digest(recorded.to_bytes()))
+    );
+    let first = page(&mut world, 1, "");
+    assert_eq!(first.hashes, all.hashes[..1]);
+    assert_eq!(page(&mut world, 9, &first.bookmark).hashes, all.hashes[1..]);
     let foreign = world
         .call(B, async |tx| allocations::read(tx, &id, &order("a1")).await)
         .err()

@@ -122,6 +122,7 @@ async fn each_bad_argument_is_refused_in_its_own_words() {
         }
     }
     let by_the_peer = [
+        "QueryAllocationHashes bookmark",
         "QueryListings bookmark",
         "QueryOrderRecordsWithPagination bookmark",
         "token:QueryTokens bookmark",

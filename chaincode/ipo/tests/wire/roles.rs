@@ -65,6 +65,7 @@ const TABLE: &[Row] = &[
         ALL,
     ),
     row("OrderHistory", &["SOLD", A, "a1"], &[], ALL),
+    row("QueryAllocationHashes", &["SOLD", "", "9", ""], &[], ALL),
     row("ReadOrder", &["SOLD", "a1"], &["broker", "auditor"], ALL),
     row("QueryOrders", &["SOLD"], &["broker", "auditor"], ALL),
     row(
