@@ -1,6 +1,10 @@
 //! Small sessions for the crate's own tests.
 
-use order_commitments::{AllocationRule, DemandCurve, Lots, Opening, OrderRules, PriceGrid, SessionTerms};
+use std::sync::Arc;
+
+use order_commitments::{
+    AllocationRule, Book, DemandCurve, Lots, Opening, OrderRules, PriceGrid, Session, SessionTerms,
+};
 
 use crate::{
     ClearingTerms, Outcome, OwnBook,
@@ -15,6 +19,8 @@ pub(crate) struct Market {
     pub(crate) curves: Vec<DemandCurve>,
     /// In parts of how many bytes all publish their books, if not as always.
     pub(crate) part_bytes: Option<usize>,
+    /// How often all repeat the parity check, if not as always.
+    pub(crate) repetitions: Option<usize>,
 }
 
 impl Market {
@@ -54,15 +60,45 @@ impl Market {
             frozen,
             curves,
             part_bytes: None,
+            repetitions: None,
         }
     }
 
+    /// The same books under other terms.
+    pub(crate) fn with_terms(mut self, alter: impl FnOnce(&mut SessionTerms)) -> Self {
+        let mut terms = self.frozen.session.terms().clone();
+        alter(&mut terms);
+        let participants = self.frozen.session.participants().to_vec();
+        self.frozen.session = Arc::new(Session::new(terms, participants).unwrap());
+        self.terms = ClearingTerms::of(&self.frozen.session).unwrap();
+        self
+    }
+
+    /// The same with a party's book altered on the ledger, whatever commitments it holds then. Its demand remains to be told.
+    pub(crate) fn with_book(mut self, party: usize, alter: impl FnOnce(&mut Vec<Opening>)) -> Self {
+        let session = &self.frozen.session;
+        let (terms, mut participants) = (session.terms().clone(), session.participants().to_vec());
+        let openings = &mut self.frozen.openings[party];
+        alter(openings);
+        let orders = openings
+            .iter()
+            .map(|opening| (opening.order_id.as_str(), opening.commitment));
+        let owner = session.book_context(&participants[party].msp);
+        participants[party].book = Book::freeze(&owner, orders).unwrap();
+        self.frozen.session = Arc::new(Session::new(terms, participants).unwrap());
+        self.terms = ClearingTerms::of(&self.frozen.session).unwrap();
+        self
+    }
+
     pub(crate) fn own_book(&self, party: usize) -> OwnBook {
-        let own = self.frozen.own_book(party);
-        match self.part_bytes {
-            Some(bytes) => own.in_parts_of(bytes),
-            None => own,
+        let mut own = self.frozen.own_book(party);
+        if let Some(bytes) = self.part_bytes {
+            own = own.in_parts_of(bytes);
         }
+        if let Some(repetitions) = self.repetitions {
+            own = own.weakened(repetitions);
+        }
+        own
     }
 
     /// A party that brings other orders.

@@ -6,7 +6,7 @@ use getrandom::SysRng;
 use mpc_engine::{Error, Work};
 use order_commitments::{
     DemandCurve, Opening, Session,
-    binding::{Prepared, Statement},
+    binding::{Prepared, Statement, UseError},
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{SeedableRng, TryRng};
@@ -56,6 +56,19 @@ impl OwnBook {
         self
     }
 
+    /// Repeats the parity check fewer times, as all parties of a test then must.
+    #[cfg(test)]
+    pub(crate) fn weakened(mut self, repetitions: usize) -> Self {
+        self.statement = self.statement.weakened(repetitions);
+        self
+    }
+
+    /// As [`Self::prepare`] for orders that want more than the session allows: a deviation.
+    #[cfg(test)]
+    pub(crate) fn prepare_any_width(&self) -> Result<Ready, ClearingError> {
+        self.ready(|rng| Prepared::of_any_width(self.statement.clone(), self.party, &self.openings, rng))
+    }
+
     /// The session.
     #[must_use]
     pub fn session(&self) -> &Session {
@@ -70,6 +83,14 @@ impl OwnBook {
     }
 
     fn prepare_here(&self) -> Result<Ready, ClearingError> {
+        let expected = expected(&ClearingTerms::of(&self.session)?);
+        self.ready(|rng| Prepared::new(self.statement.clone(), self.party, &self.openings, expected, rng))
+    }
+
+    fn ready(
+        &self,
+        prepare: impl FnOnce(&mut ChaCha20Rng) -> Result<Prepared, UseError>,
+    ) -> Result<Ready, ClearingError> {
         let terms = ClearingTerms::of(&self.session)?;
         let mut seed = Zeroizing::new([0; 32]);
         SysRng
@@ -78,13 +99,7 @@ impl OwnBook {
                 reason: error.to_string(),
             })?;
         let mut rng = ChaCha20Rng::from_seed(*seed);
-        let prepared = Prepared::new(
-            self.statement.clone(),
-            self.party,
-            &self.openings,
-            expected(&terms),
-            &mut rng,
-        )?;
+        let prepared = prepare(&mut rng)?;
         let mut demand = DemandCurve::zero(terms.levels)?;
         for opening in &*self.openings {
             demand.add(&opening.schedule.curve())?;

@@ -69,6 +69,13 @@ impl DemandCurve {
         Ok(curve)
     }
 
+    /// A curve that may rise, which no book of honest orders has: a deviation. [`Self::increment`] is not for it.
+    #[cfg(any(test, feature = "deviations"))]
+    #[must_use]
+    pub fn rising(demand: Vec<Lots>) -> Self {
+        Self { demand }
+    }
+
     /// No demand at any of `levels` levels: an empty book.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ mod transcript;
 mod wire;
 
 pub use claim::{Claim, verify};
+#[cfg(any(test, feature = "deviations"))]
+pub use deviation::Mask;
 pub use error::{BindingError, UseError};
 pub use peer::{Peer, VerifyError};
 pub use peer_round::{PeerAnswer, PeerRound};

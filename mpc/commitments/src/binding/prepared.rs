@@ -40,6 +40,9 @@ pub struct Prepared {
     opening: Nonces,
     tie: Nonces,
     spare: Spare,
+    /// By how many lots the demand of the first order rises after these levels: a deviation.
+    #[cfg(any(test, feature = "deviations"))]
+    pub(super) rises: Vec<(Level, Lots)>,
 }
 
 /// Announcements of rows that wait for their round.
@@ -117,6 +120,8 @@ impl Prepared {
             tie: Nonces::curve(levels, rng),
             spare,
             statement,
+            #[cfg(any(test, feature = "deviations"))]
+            rises: Vec::new(),
         }
     }
 
@@ -223,6 +228,8 @@ impl Prepared {
             order.add_increments(&mut responses, &weight);
             *blinding += order.blinding * weight;
         }
+        #[cfg(any(test, feature = "deviations"))]
+        self.add_rises(&mut responses, challenge);
         (responses, blinding)
     }
 
@@ -232,6 +239,8 @@ impl Prepared {
         for order in &self.orders {
             order.add_increments(&mut responses, challenge);
         }
+        #[cfg(any(test, feature = "deviations"))]
+        self.add_rises(&mut responses, challenge);
         responses
     }
 

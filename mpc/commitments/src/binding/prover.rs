@@ -41,6 +41,8 @@ pub struct CommittedRound {
     masks: Row,
     inputs: Zeroizing<Vec<bool>>,
     message: Vec<u8>,
+    #[cfg(any(test, feature = "deviations"))]
+    pub(super) alter_sums: Option<super::deviation::AlterSums>,
 }
 
 impl Prover {
@@ -146,6 +148,8 @@ impl Prover {
             masks,
             inputs,
             message: message.finish(),
+            #[cfg(any(test, feature = "deviations"))]
+            alter_sums: None,
         }
     }
 }
@@ -180,6 +184,8 @@ impl CommittedRound {
         rng: &mut R,
     ) -> (Prover, Vec<u8>) {
         let masked_sums = self.masked_sums(toss);
+        #[cfg(any(test, feature = "deviations"))]
+        let masked_sums = self.altered_sums(masked_sums, toss);
         self.prove(masked_inputs, toss, &masked_sums, rng)
     }
 

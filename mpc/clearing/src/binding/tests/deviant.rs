@@ -1,10 +1,10 @@
 //! A party that deviates in one way and is honest in all others.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use mpc_engine::{Error, Gates, Given, Masked, Setup, Step, Terms, Transport, transport::MemoryTransport};
-use order_commitments::{DemandCurve, Level};
+use order_commitments::{DemandCurve, Level, binding::Mask};
 
 use super::{Bound, CHEATER, Entrance, Shared, fork};
 use crate::{
@@ -15,39 +15,36 @@ use crate::{
 /// What came of a party's run, and what was opened.
 pub(super) type Run = (Result<Outcome, ClearingError>, Vec<Opening>);
 
-/// What the cheater puts in.
-#[derive(Default)]
-pub(super) enum Deviation {
-    #[default]
-    None,
-    /// Other bits than it committed to: its demands' and then its masks'.
-    Inputs(AlterInputs),
-    /// Other rows than those of its demand, and other masks.
-    Rows(fn(&mut Vec<u64>, &mut Vec<i128>)),
-    /// Other carries.
-    Carries,
-}
-
-type AlterInputs = Box<dyn FnMut(&mut [bool]) + Send>;
 type AlterReady = Box<dyn FnOnce(Ready) -> Ready + Send>;
 type AlterPayload = Box<dyn FnMut(Step, &mut Vec<u8>) + Send + Sync>;
+type AlterRows = Box<dyn FnMut(&mut Vec<u64>, &mut Vec<Mask>) + Send>;
+type AlterInputs = Box<dyn FnMut(&mut [bool]) + Send>;
+type AlterSum = Arc<dyn Fn(&[bool], &mut [u8; SUM]) + Send + Sync>;
 
-/// How the cheater deviates.
+/// A masked sum is 17 bytes: one for the 129th bit, and 16.
+pub(super) const SUM: usize = 17;
+
+/// How the cheater deviates, round after round. It proves what it does as well as can be.
 #[derive(Default)]
 pub(super) struct Cheat {
-    pub(super) deviation: Deviation,
+    /// Its orders may want more than the session allows.
+    pub(super) any_width: bool,
+    /// What it takes for its book, and what it proves of it.
     pub(super) ready: Option<AlterReady>,
-    pub(super) payload: Option<AlterPayload>,
+    /// Another session than it is in.
     pub(super) session: Option<[u8; 32]>,
-}
-
-impl Cheat {
-    pub(super) fn by(deviation: Deviation) -> Self {
-        Self {
-            deviation,
-            ..Self::default()
-        }
-    }
+    /// Other levels than those that are due.
+    pub(super) probes: Option<fn(Level) -> Level>,
+    /// Other rows than those of its demand, and other masks.
+    pub(super) rows: Option<AlterRows>,
+    /// Other bits into the computation than it committed to: its demands' and then its masks' parities.
+    pub(super) inputs: Option<AlterInputs>,
+    /// Carries that do not show that its demand falls.
+    pub(super) carries: bool,
+    /// Other masked sums after the coin, given the subset of each.
+    pub(super) sum: Option<AlterSum>,
+    /// Other messages.
+    pub(super) payload: Option<AlterPayload>,
 }
 
 /// Runs a session among parties that reach each other by memory.
@@ -70,14 +67,13 @@ pub(super) async fn run_over<T: Transport>(market: &Market, network: Vec<T>, che
 }
 
 async fn run_party<T: Transport>(own: OwnBook, transport: T, cheat: Cheat) -> Run {
-    let Cheat {
-        deviation,
-        ready: alter,
-        payload,
-        session,
-    } = cheat;
-    let mut ready = own.prepare().done().await.unwrap();
-    if let Some(alter) = alter {
+    let mut cheat = cheat;
+    let mut ready = if cheat.any_width {
+        own.prepare_any_width().unwrap()
+    } else {
+        own.prepare().done().await.unwrap()
+    };
+    if let Some(alter) = cheat.ready.take() {
         ready = alter(ready);
     }
     let engine = Terms {
@@ -86,7 +82,7 @@ async fn run_party<T: Transport>(own: OwnBook, transport: T, cheat: Cheat) -> Ru
     };
     let (terms, curve) = (ready.terms.clone(), ready.demand.clone());
     let mut transcript = Vec::new();
-    let session = session.unwrap_or(own.session().id().0);
+    let session = cheat.session.unwrap_or(own.session().id().0);
     let setup = Setup::run(transport, &engine).await.unwrap();
     let preprocessed = setup.preprocess(&demand(&terms).unwrap()).await.unwrap();
     let online = match preprocessed.start(&session, 0).await {
@@ -96,16 +92,17 @@ async fn run_party<T: Transport>(own: OwnBook, transport: T, cheat: Cheat) -> Ru
     let attempt = *online.attempt();
     let mut gates = Tampering {
         inner: online,
-        payload,
+        payload: cheat.payload.take(),
     };
     let result = async {
         let bound = Bound::publish(&mut gates, ready, attempt).await?;
         let mut entrance = Deviant {
             bound,
             demand: curve.clone(),
-            deviation,
+            cheat,
         };
-        let own = |level| curve.demand(level);
+        // An honest demand is no wider.
+        let own = |level| curve.demand(level) & ((1 << terms.demand_bits) - 1);
         clear_demand(&mut gates, &terms, &mut entrance, &own, &mut transcript).await
     }
     .await;
@@ -118,7 +115,7 @@ async fn run_party<T: Transport>(own: OwnBook, transport: T, cheat: Cheat) -> Ru
 struct Deviant {
     bound: Bound,
     demand: DemandCurve,
-    deviation: Deviation,
+    cheat: Cheat,
 }
 
 impl<G: Gates> Entrance<G> for Deviant {
@@ -129,29 +126,46 @@ impl<G: Gates> Entrance<G> for Deviant {
         carries: &[bool],
         transcript: &mut Vec<Opening>,
     ) -> Result<Shared<G>, ClearingError> {
-        let committed = if let Deviation::Rows(alter) = &self.deviation {
+        let Cheat {
+            probes: other,
+            rows,
+            inputs: alter_inputs,
+            carries: alter_carries,
+            sum,
+            ..
+        } = &mut self.cheat;
+        let committed_to: Vec<Level> = match other {
+            Some(other) => probes.iter().map(|&level| other(level)).collect(),
+            None => probes.to_vec(),
+        };
+        let mut committed = if let Some(alter) = rows {
             let width = self.bound.statement.width();
-            let mut bits: Vec<u64> = probes
+            let mut bits: Vec<u64> = committed_to
                 .iter()
                 .flat_map(|&level| {
                     let demand = self.demand.demand(level);
                     (0..width).map(move |bit| demand >> bit & 1)
                 })
                 .collect();
-            let mut masks: Vec<i128> = (0..self.bound.statement.repetitions() as i128).collect();
+            let repetitions = self.bound.statement.repetitions() as u128;
+            let mut masks: Vec<Mask> = (0..repetitions).map(Mask::Number).collect();
             alter(&mut bits, &mut masks);
             let mut rng = fork(&mut self.bound.rng);
             let prover = self.bound.prover.take().unwrap();
-            prover.commit_other_round(probes, &bits, &masks, &mut rng)
+            prover.commit_other_round(&committed_to, &bits, &masks, &mut rng)
         } else {
-            self.bound.commit(probes).await?
+            self.bound.commit(&committed_to).await?
         };
+        if let Some(alter) = sum.clone() {
+            committed = committed.with_other_sums(move |subset, sum| alter(subset, sum));
+        }
         let mut inputs = committed.inputs().to_vec();
+        if let Some(alter) = alter_inputs {
+            alter(&mut inputs);
+        }
         let mut carries = carries.to_vec();
-        match &mut self.deviation {
-            Deviation::Inputs(alter) => alter(&mut inputs),
-            Deviation::Carries => carries.iter_mut().for_each(|carry| *carry = !*carry),
-            Deviation::None | Deviation::Rows(_) => {}
+        if *alter_carries {
+            carries.iter_mut().for_each(|carry| *carry = !*carry);
         }
         self.bound
             .give(gates, probes, committed, (&inputs, &carries), transcript)

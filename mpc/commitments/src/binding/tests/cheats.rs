@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::market::{Market, order_of, rng, toss};
 use super::run::{finish_round, prove_book};
-use crate::binding::{Prepared, Prover, UseError};
+use crate::binding::{Mask, Prepared, Prover, UseError};
 use crate::{DemandCurve, Level};
 
 const PROBES: [Level; 2] = [2, 4];
@@ -22,7 +22,7 @@ fn refused(
     prover: Prover,
     mut received: super::run::Received,
 ) -> &'static str {
-    let masks: Vec<i128> = (0..40).map(|index| 1 << index).collect();
+    let masks: Vec<Mask> = (0..40).map(|index| Mask::Number(1 << index)).collect();
     let committed = prover.commit_other_round(&PROBES, bits, &masks, &mut rng(3));
     received.rounds.push(finish_round(committed, &PROBES, toss(0)).1);
     assert_eq!(received.statement, market.statement);

@@ -4,7 +4,7 @@ use p256::Scalar;
 use zeroize::Zeroizing;
 
 use super::market::{Market, opened, order, rng, toss};
-use super::run::{MASKED, Received, ReceivedRound, finish_round, prove_book};
+use super::run::{Received, finish_round, prove_book};
 use crate::binding::{BindingError, Prover};
 
 const REPETITIONS: usize = 40;
@@ -108,29 +108,14 @@ fn masked_sums_made_to_match_other_inputs() {
     let market = Market::new(6);
     let (prover, mut received) = prove_book(&market, 0, market.prepared(0));
     let committed = prover.commit_round(&[2, 4], &mut rng(5)).unwrap();
-    let (commitments, mut inputs) = (committed.message().to_vec(), committed.inputs().to_vec());
-    let toss = toss(5);
-    let subsets = committed.subsets(&toss);
+    let mut inputs = committed.inputs().to_vec();
+    let subsets = committed.subsets(&toss(5));
     let honest = opened(&subsets, &inputs);
     inputs[3] ^= true;
-    let implied = opened(&subsets, &inputs);
-    assert_ne!(honest, implied);
-    let (_, answer) = committed.answer_otherwise(
-        MASKED,
-        &toss,
-        |repetition, mut sum| {
-            sum[16] ^= u8::from(honest[repetition] != implied[repetition]);
-            sum
-        },
-        &mut rng(6),
-    );
-    received.rounds.push(ReceivedRound {
-        probes: vec![2, 4],
-        commitments,
-        masked_inputs: MASKED.to_vec(),
-        toss,
-        answer,
-        inputs,
-    });
+    assert_ne!(honest, opened(&subsets, &inputs));
+    let committed = committed.with_other_sums(|subset, sum| sum[16] ^= u8::from(subset[3]));
+    let (_, mut round) = finish_round(committed, &[2, 4], toss(5));
+    round.inputs = inputs;
+    received.rounds.push(round);
     assert_eq!(received.refused_by(), "mask opening");
 }
