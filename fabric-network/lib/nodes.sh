@@ -68,7 +68,7 @@ CORE_PEER_LOCALMSPID=$(msp_of "$organisation")
 CORE_PEER_MSPCONFIGPATH=$directory/msp
 CORE_PEER_FILESYSTEMPATH=$data
 CORE_LEDGER_SNAPSHOTS_ROOTDIR=$data/snapshots
-CORE_LEDGER_STATE_STATEDATABASE=goleveldb
+$(state_database_settings "$organisation" "$p")
 CORE_PEER_TLS_ENABLED=true
 CORE_PEER_TLS_CERT_FILE=$directory/tls/server.crt
 CORE_PEER_TLS_KEY_FILE=$directory/tls/server.key

@@ -9,14 +9,14 @@ process_directory() { echo "$RUN/processes/$1"; }
 
 # describe_process NAME PROGRAM [ARGUMENT...] < lines NAME=value : writes its start script.
 describe_process() {
-    local directory name value
+    local directory line
     directory=$(process_directory "$1")
     shift
     mkdir -p "$directory"
     {
         echo '#!/usr/bin/env bash'
-        while IFS='=' read -r name value; do
-            if [[ -n $name && $name != \#* ]]; then printf 'export %s=%q\n' "$name" "$value"; fi
+        while IFS= read -r line; do
+            if [[ $line == [!#]*=* ]]; then printf 'export %s=%q\n' "${line%%=*}" "${line#*=}"; fi
         done
         printf 'cd %q && exec' "$RUN"
         printf ' %q' "$@"

@@ -13,6 +13,7 @@ declare -A SETTING=(
     [batch-timeout]=500ms
     [peer-settings]=""
     [orderer-settings]=""
+    [couchdb]=""
     # Only of a network that others made and run (adoption.sh):
     [orderer]=""
     [orderer-ca]=""
@@ -44,6 +45,7 @@ settle_settings() {
         GIVEN[organisations]="${ORGANISATIONS[*]}"
     fi
 
+    if [[ -v GIVEN[couchdb] ]]; then GIVEN[couchdb]=${GIVEN[couchdb]//,/ }; fi
     if [[ -n ${GIVEN[orderer-ca]:-} ]]; then GIVEN[orderer-ca]=$(realpath -m "${GIVEN[orderer-ca]}"); fi
 
     if [[ -f $RUN/settings ]]; then
@@ -85,6 +87,7 @@ check_settings() {
         fail "--chaincode: '${SETTING[chaincode]}' is not letters and digits with single '-' or '_' between them"
     [[ ${SETTING[batch-timeout]} =~ ^[0-9]+(ms|s|m)$ ]] ||
         fail "--batch-timeout: '${SETTING[batch-timeout]}' is not a duration such as 500ms or 2s"
+    check_couchdb
 }
 
 keep_settings() {
