@@ -139,10 +139,13 @@ impl Ledger for Peer<'_> {
             .get_state_by_partial_composite_key_with_pagination(kind, &attributes, size, bookmark)
             .await?;
         let entries = page.results.into_iter().map(entry).collect::<Result<_, _>>()?;
-        Ok(Page {
-            entries,
-            bookmark: page.bookmark,
-        })
+        // After the last page LevelDB says nothing and CouchDB the end of the range, which is no key: the one character that no key has.
+        let bookmark = if page.bookmark.ends_with(char::MAX) {
+            String::new()
+        } else {
+            page.bookmark
+        };
+        Ok(Page { entries, bookmark })
     }
 
     async fn history(&self, key: Key<'_>) -> Result<Vec<Change>, ContractError> {

@@ -244,7 +244,7 @@ pub enum StateDatabase {
     #[default]
     GoLevelDb,
     /// JSON objects come back marshalled anew: keys sorted, no spaces, `<`, `>` and `&` escaped. Hashes of private values are still
-    /// those of the bytes written.
+    /// those of the bytes written. The bookmark after a range's last page is the range's end.
     CouchDb,
 }
 

@@ -1,6 +1,7 @@
 //! One IPO from listing to settlement, and what happens when many settle at once.
 
 use devnet::client::Start;
+use devnet::config::StateDatabase;
 use fabric_protos::protos::TxValidationCode;
 use serde_json::{Value, json};
 
@@ -188,6 +189,45 @@ async fn settlements_deposits_mints_and_transfers_of_different_owners_in_one_blo
             .await
             .unwrap();
         assert_eq!(status.code, TxValidationCode::Valid);
+    }
+    soon(market.network.shutdown()).await;
+}
+
+/// There a page never has an empty bookmark, so whoever waits for one waits for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_tokens_and_orders_are_paged_to_their_end_on_couchdb() {
+    let market = Market::open_with(|config| config.state_database = StateDatabase::CouchDb).await;
+    for id in ["EST", "FIR", "OAK"] {
+        let terms = terms(id).to_string();
+        market.submit(BANK, "CreateListing", &[&terms]).await.unwrap();
+    }
+    market.place(A, "EST", "a1", &[(700, 100)]).await;
+    let everything = r#"{"category": "Series A"}"#;
+    for (filter, size, found, has_more) in [
+        (everything, "10", 3, false),
+        (everything, "3", 3, false),
+        (everything, "2", 2, true),
+        (r#"{"symbol": "OAK"}"#, "1", 1, false),
+        (r#"{"symbol": "YEW"}"#, "1", 0, false),
+    ] {
+        let page = market
+            .query(B, "QueryListings", &[filter, size, ""])
+            .await
+            .unwrap();
+        assert_eq!(
+            page["listings"].as_array().unwrap().len(),
+            found,
+            "{filter} {size}"
+        );
+        assert_eq!(page["bookmark"] != "", has_more, "{filter} {size}");
+    }
+    let records = ["EST", A, "1", ""];
+    for (function, arguments) in [
+        ("QueryOrderRecordsWithPagination", records.as_slice()),
+        ("token:QueryTokens", &["10", ""]),
+    ] {
+        let page = market.query(B, function, arguments).await.unwrap();
+        assert_eq!(page["bookmark"], "", "{function}: {page}");
     }
     soon(market.network.shutdown()).await;
 }

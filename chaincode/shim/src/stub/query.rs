@@ -23,7 +23,8 @@ pub struct Page {
     pub results: Vec<Kv>,
     /// How many there are, by the peer's count.
     pub fetched: i32,
-    /// Where the next page begins; empty after the last.
+    /// Where the next page begins. After the last it is empty, but not on CouchDB: there it is the range's end, if the range has one, and
+    /// for a query in CouchDB's language some bookmark, in either case of an empty page. Fewer results than asked for are the last everywhere.
     pub bookmark: String,
 }
 

@@ -56,10 +56,12 @@ impl Source {
         }
     }
 
-    /// Where a next page would start; empty when there is nothing left.
+    /// Where a next page would start; when there is nothing left, what the state database says then.
     fn bookmark(&self, simulator: &Simulator) -> String {
         match self {
-            Self::Public { query, cursor, .. } => simulator.peek(*query, cursor).unwrap_or_default(),
+            Self::Public { query, cursor, .. } => simulator
+                .peek(*query, cursor)
+                .unwrap_or_else(|| simulator.bookmark_at_the_end(cursor)),
             Self::Private { .. } | Self::History { .. } => String::new(),
         }
     }

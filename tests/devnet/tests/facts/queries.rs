@@ -2,6 +2,7 @@
 
 use crate::world::{Setup, World, assert_says, get, put, soon};
 use devnet::client::Call;
+use devnet::config::{NetworkConfig, StateDatabase};
 use fabric_protos::{
     common::Block,
     protos::{ProcessedTransaction, TxValidationCode},
@@ -87,6 +88,30 @@ async fn pages_follow_each_other_by_their_bookmarks_and_forbid_writes() {
     assert_says(
         &error,
         "Paginated queries are supported only in a read-only transaction",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_couchdb_the_bookmark_after_the_last_page_is_the_ranges_end() {
+    let couchdb = |config: &mut NetworkConfig| config.state_database = StateDatabase::CouchDb;
+    let world = Setup::new("ANY").with(couchdb).start().await;
+    let write = [Step::PutMany("key".into(), 4)];
+    world.submit("Org1MSP", &write).await.unwrap();
+    let page = |end: &str, bookmark: &str| Step::Page("key".into(), end.into(), 2, bookmark.into());
+    let steps = [
+        page("key~", ""),
+        page("key~", "key000002"),
+        page("key~", "key~"),
+        page("", "key000002"),
+    ];
+    assert_eq!(
+        world.evaluate("Org1MSP", &steps).await.unwrap(),
+        json!([
+            [["key000000", "key000001"], "key000002"],
+            [["key000002", "key000003"], "key~"],
+            [[], "key~"],
+            [["key000002", "key000003"], ""],
+        ])
     );
 }
 
