@@ -206,6 +206,11 @@ impl Metrics {
         OpenStream(self)
     }
 
+    /// Whether a stream is open.
+    pub(crate) fn has_stream(&self) -> bool {
+        self.streams.get() > 0
+    }
+
     pub(crate) fn panicked(&self) {
         self.panics.inc();
     }

@@ -12,7 +12,7 @@
 //! | module | what lives there |
 //! |---|---|
 //! | [`config`] | the configuration file |
-//! | [`tls`] | who the others are |
+//! | [`tls`], `tls_files` | who the others are, and the files that say so |
 //! | [`join`] | what the chaincode hands over, checked |
 //! | [`store`] | what survives a restart |
 //! | `service` | the chaincode's calls |
@@ -36,6 +36,7 @@ mod service;
 mod sessions;
 pub mod store;
 pub mod tls;
+mod tls_files;
 
 pub use config::Config;
 pub use server::Sidecar;

@@ -23,13 +23,16 @@ const EXHAUSTED: Duration = Duration::from_millis(100);
 /// Handshakes that are done and not served yet.
 const QUEUE: usize = 32;
 
-/// Accepts until `stop`. Each handshake runs on its own, so that a slow or silent caller holds nobody up.
-pub(crate) fn tls(
+/// Accepts until `stop`, each connection with what `config` then says. Each handshake runs on its own, so that a slow or silent caller holds
+/// nobody up.
+pub(crate) fn tls<F>(
     listener: TcpListener,
-    config: ServerConfig,
+    config: impl Fn() -> F + Clone + Send + Sync + 'static,
     stop: CancellationToken,
-) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+) -> ReceiverStream<io::Result<TlsStream<TcpStream>>>
+where
+    F: Future<Output = io::Result<Arc<ServerConfig>>> + Send + 'static,
+{
     let (accepted, stream) = mpsc::channel(QUEUE);
     tokio::spawn(async move {
         loop {
@@ -41,11 +44,11 @@ pub(crate) fn tls(
                 sleep(EXHAUSTED).await;
                 continue;
             };
-            let (acceptor, accepted) = (acceptor.clone(), accepted.clone());
+            let (config, accepted) = (config.clone(), accepted.clone());
             tokio::spawn(async move {
                 let shaken = async {
                     tcp.set_nodelay(true)?;
-                    acceptor.accept(tcp).await
+                    TlsAcceptor::from(config().await?).accept(tcp).await
                 };
                 match timeout(HANDSHAKE, shaken).await {
                     Ok(Ok(stream)) => drop(accepted.send(Ok(stream)).await),

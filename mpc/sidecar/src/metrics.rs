@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     bytes: Family<DirectionLabel, Counter>,
     /// Sessions joined, by how their outcome stands.
     sessions: Family<SessionLabel, Gauge>,
+    certificates: Family<ResultLabel, Counter>,
+    certificate_not_after: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -88,16 +90,34 @@ impl Metrics {
             "Sessions joined, by how their outcome stands",
             sessions.clone(),
         );
+        let certificates = Family::default();
+        let certificate_not_after = Gauge::default();
+        registry.register(
+            "certificate_loads",
+            "TLS files that were put into use or found unusable",
+            certificates.clone(),
+        );
+        registry.register_with_unit(
+            "certificate_not_after_timestamp",
+            "When the certificate for other sidecars expires, since 1970",
+            Unit::Seconds,
+            certificate_not_after.clone(),
+        );
         let metrics = Self {
             registry: Mutex::new(registry),
             attempts,
             seconds,
             bytes,
             sessions,
+            certificates,
+            certificate_not_after,
         };
         // Series that are there from the start can be alerted on.
         for result in ["done", "failed"] {
             drop(metrics.attempts.get_or_create(&ResultLabel { result }));
+        }
+        for result in ["loaded", "refused"] {
+            drop(metrics.certificates.get_or_create(&ResultLabel { result }));
         }
         for standing in Standing::ALL {
             drop(metrics.sessions.get_or_create(&standing.label()));
@@ -117,6 +137,22 @@ impl Metrics {
                 direction: "received",
             })
             .inc_by(traffic.1);
+    }
+
+    /// `not_after`, of the certificate for other sidecars, in seconds since 1970.
+    pub(crate) fn certificate_loaded(&self, not_after: Option<i64>) {
+        if let Some(not_after) = not_after {
+            self.certificate_not_after.set(not_after);
+        }
+        self.certificates
+            .get_or_create(&ResultLabel { result: "loaded" })
+            .inc();
+    }
+
+    pub(crate) fn certificate_refused(&self) {
+        self.certificates
+            .get_or_create(&ResultLabel { result: "refused" })
+            .inc();
     }
 
     pub(crate) fn session_joined(&self, standing: Standing) {
@@ -155,8 +191,14 @@ mod tests {
         metrics.attempt_ended(true, Duration::from_millis(70), (1, 2));
         metrics.session_changed(Standing::Pending, Standing::Known);
         metrics.session_changed(Standing::Known, Standing::Contradicted);
+        metrics.certificate_loaded(Some(1_900_000_000));
+        metrics.certificate_loaded(None);
+        metrics.certificate_refused();
         let text = metrics.text();
         for line in [
+            "mpc_sidecar_certificate_loads_total{result=\"loaded\"} 2",
+            "mpc_sidecar_certificate_loads_total{result=\"refused\"} 1",
+            "mpc_sidecar_certificate_not_after_timestamp_seconds 1900000000",
             "mpc_sidecar_attempts_total{result=\"failed\"} 1",
             "mpc_sidecar_attempts_total{result=\"done\"} 1",
             "mpc_sidecar_attempt_seconds_count 2",

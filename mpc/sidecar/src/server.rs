@@ -29,7 +29,8 @@ use crate::operations::{self, Operations};
 use crate::service::{ClearingService, check_roster};
 use crate::sessions::Sessions;
 use crate::store::{History, Store, StoreError};
-use crate::tls::{self, Credentials};
+use crate::tls::Credentials;
+use crate::tls_files::{ChaincodeSource, FollowedChaincode, FollowedCredentials, PeersSource};
 
 /// The largest message of a chaincode; a book comes in several.
 const MAX_REQUEST: usize = 4 << 20;
@@ -70,9 +71,6 @@ pub enum StartError {
         /// What the operating system says.
         source: io::Error,
     },
-    /// The TLS library refuses the key or certificate.
-    #[error("peers.cert: {0}")]
-    Tls(#[from] rustls::Error),
 }
 
 impl Sidecar {
@@ -82,15 +80,19 @@ impl Sidecar {
     /// The configuration, the storage or an address is not usable.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         config.check()?;
-        let credentials = Arc::new(Credentials::read(&config.peers)?);
-        let chaincode_tls = config
-            .chaincode
-            .tls
-            .as_ref()
-            .map(tls::chaincode_server)
-            .transpose()?;
-        let store = Arc::new(Store::open(&config.storage)?);
         let metrics = Arc::new(Metrics::new());
+        let credentials = FollowedCredentials::load(PeersSource {
+            config: config.peers.clone(),
+            metrics: metrics.clone(),
+        })?;
+        let chaincode_tls = match config.chaincode.tls.clone() {
+            None => None,
+            Some(config) => {
+                let metrics = metrics.clone();
+                Some(FollowedChaincode::load(ChaincodeSource { config, metrics })?)
+            }
+        };
+        let store = Arc::new(Store::open(&config.storage)?);
         let dialler = Arc::new(Dialler::new(credentials.clone()));
         let sessions = Arc::new(Sessions::new(
             store.clone(),
@@ -118,7 +120,16 @@ impl Sidecar {
         );
         health.set_serving::<ClearingServer<ClearingService>>().await;
 
-        let incoming = listener::tls(peers.0, credentials.server()?, stop.clone());
+        tokio::spawn(credentials.clone().watch(stop.clone()));
+        let followed = credentials.clone();
+        let config_now = move || {
+            let followed = followed.clone();
+            async move {
+                let server = followed.current().await.server();
+                server.map(Arc::new).map_err(io::Error::other)
+            }
+        };
+        let incoming = listener::tls(peers.0, config_now, stop.clone());
         let exchange = ExchangeServer::new(exchange).max_decoding_message_size(MAX_MESSAGE);
         let peer_server = Server::builder()
             .http2_keepalive_interval(Some(KEEPALIVE))
@@ -134,7 +145,12 @@ impl Sidecar {
         let stopped = stop.clone().cancelled_owned();
         let chaincode_server = match chaincode_tls {
             Some(tls) => {
-                let incoming = listener::tls(chaincode.0, tls, stop.clone());
+                tokio::spawn(tls.clone().watch(stop.clone()));
+                let config_now = move || {
+                    let tls = tls.clone();
+                    async move { Ok(tls.current().await) }
+                };
+                let incoming = listener::tls(chaincode.0, config_now, stop.clone());
                 tokio::spawn(report(
                     "chaincode",
                     router.serve_with_incoming_shutdown(incoming, stopped),
@@ -158,7 +174,7 @@ impl Sidecar {
             chaincode_server,
             tokio::spawn(report("operations", async move { http_server.await })),
         ];
-        resume(&store, &sessions, &credentials, &config.msp)?;
+        resume(&store, &sessions, &*credentials.current().await, &config.msp)?;
         ready.store(true, Ordering::Relaxed);
         let (chaincode, peers, operations) = addresses;
         info!(msp = config.msp, %chaincode, %peers, %operations, "the sidecar serves");

@@ -16,12 +16,13 @@ use crate::progress::Reporter;
 use crate::sessions::Sessions;
 use crate::store::Store;
 use crate::tls::Credentials;
+use crate::tls_files::FollowedCredentials;
 
 /// The service for the chaincode. Every call is answered at once.
 #[derive(Debug, Clone)]
 pub(crate) struct ClearingService {
     own: String,
-    credentials: Arc<Credentials>,
+    credentials: Arc<FollowedCredentials>,
     sessions: Arc<Sessions>,
     store: Arc<Store>,
     max_attempts: u32,
@@ -30,7 +31,7 @@ pub(crate) struct ClearingService {
 impl ClearingService {
     pub(crate) fn new(
         own: String,
-        credentials: Arc<Credentials>,
+        credentials: Arc<FollowedCredentials>,
         sessions: Arc<Sessions>,
         store: Arc<Store>,
         max_attempts: u32,
@@ -79,7 +80,7 @@ impl ClearingService {
 
     /// Checks what was handed over, keeps it, and starts its clearing.
     async fn take_up(&self, request: Zeroizing<ErasedRequest>) -> Result<wire::StatusResponse, Status> {
-        let (own, credentials) = (self.own.clone(), self.credentials.clone());
+        let (own, credentials) = (self.own.clone(), self.credentials.current().await);
         let (request, checked) = blocking(move || {
             let checked = join::check(&request.0, &own)
                 .and_then(|joined| check_roster(&joined, &credentials).map(|()| joined));

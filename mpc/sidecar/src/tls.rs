@@ -5,22 +5,20 @@
 //! the ledger, and the SHA-256 of its public key is the one on the ledger (the one now, or the one announced next).
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use order_commitments::Participant;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-use crate::config::{ChaincodeTlsConfig, ConfigError, PeersConfig};
+use crate::config::{ConfigError, PeersConfig};
+use crate::tls_files::{ChaincodeFiles, PeerFiles};
 
 /// This sidecar's key and certificate, and the authorities of the other organisations.
 #[derive(Debug)]
@@ -80,20 +78,21 @@ impl Credentials {
     /// # Errors
     /// A file that cannot be read or does not hold what it should, with the field that names it.
     pub fn read(config: &PeersConfig) -> Result<Self, ConfigError> {
-        let chain = read_certificates("peers.cert", &config.cert)?;
-        let key = read_key("peers.key", &config.key)?;
+        Self::from_files(&PeerFiles::read(config)?)
+    }
+
+    /// What the files say.
+    ///
+    /// # Errors
+    /// One that does not hold what it should.
+    pub(crate) fn from_files(files: &PeerFiles) -> Result<Self, ConfigError> {
+        let chain = files.cert.certificates()?;
+        let key = files.key.private_key()?;
         let leaf = chain.first().and_then(|leaf| key_hash(leaf));
-        let key_hash = leaf.ok_or_else(|| ConfigError::Credentials {
-            field: "peers.cert".to_owned(),
-            path: config.cert.clone(),
-            reason: "does not start with an X.509 certificate".to_owned(),
-        })?;
+        let key_hash = leaf.ok_or_else(|| files.cert.refuse("does not start with an X.509 certificate"))?;
         let mut roots = BTreeMap::new();
-        for (msp, path) in &config.ca {
-            roots.insert(
-                msp.clone(),
-                Arc::new(read_roots(&format!("peers.ca.{msp}"), path)?),
-            );
+        for (msp, file) in &files.ca {
+            roots.insert(msp.clone(), Arc::new(file.roots()?));
         }
         let credentials = Self {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
@@ -102,12 +101,16 @@ impl Credentials {
             key_hash,
             roots,
         };
-        credentials.server().map_err(|error| ConfigError::Credentials {
-            field: "peers.key".to_owned(),
-            path: config.key.clone(),
-            reason: format!("does not go with peers.cert: {error}"),
-        })?;
+        credentials
+            .server()
+            .map_err(|error| files.key.refuse(&format!("does not go with peers.cert: {error}")))?;
         Ok(credentials)
+    }
+
+    /// When the own certificate expires, in seconds since 1970.
+    pub(crate) fn not_after(&self) -> Option<i64> {
+        let (_, leaf) = x509_parser::parse_x509_certificate(self.chain.first()?).ok()?;
+        Some(leaf.validity().not_after.timestamp())
     }
 
     /// SHA-256 of the own public key, as it must stand on the ledger.
@@ -207,20 +210,15 @@ impl Credentials {
 /// The listener for the own organisation's chaincode servers.
 ///
 /// # Errors
-/// A file that cannot be read or does not hold what it should.
-pub fn chaincode_server(config: &ChaincodeTlsConfig) -> Result<ServerConfig, ConfigError> {
+/// A file that does not hold what it should.
+pub(crate) fn chaincode_server(files: &ChaincodeFiles) -> Result<ServerConfig, ConfigError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let chain = read_certificates("chaincode.tls.cert", &config.cert)?;
-    let key = read_key("chaincode.tls.key", &config.key)?;
-    let roots = read_roots("chaincode.tls.client_ca", &config.client_ca)?;
-    let refuse = |reason: String| ConfigError::Credentials {
-        field: "chaincode.tls.key".to_owned(),
-        path: config.key.clone(),
-        reason,
-    };
+    let chain = files.cert.certificates()?;
+    let key = files.key.private_key()?;
+    let roots = files.client_ca.roots()?;
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
-        .map_err(|error| refuse(error.to_string()))?;
+        .map_err(|error| files.client_ca.refuse(&error.to_string()))?;
     ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .and_then(|builder| {
@@ -229,7 +227,11 @@ pub fn chaincode_server(config: &ChaincodeTlsConfig) -> Result<ServerConfig, Con
                 .with_single_cert(chain, key)
         })
         .map(with_http2)
-        .map_err(|error| refuse(format!("does not go with chaincode.tls.cert: {error}")))
+        .map_err(|error| {
+            files
+                .key
+                .refuse(&format!("does not go with chaincode.tls.cert: {error}"))
+        })
 }
 
 /// SHA-256 of a certificate's public key (DER `SubjectPublicKeyInfo`), if it is a certificate.
@@ -275,49 +277,6 @@ fn check_key(participant: &Participant, leaf: &CertificateDer<'_>) -> Result<(),
 fn with_http2(mut config: ServerConfig) -> ServerConfig {
     config.alpn_protocols = vec![b"h2".to_vec()];
     config
-}
-
-fn read_certificates(field: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-    let refuse = |reason: String| ConfigError::Credentials {
-        field: field.to_owned(),
-        path: path.to_owned(),
-        reason,
-    };
-    let certificates = CertificateDer::pem_slice_iter(&read_file(field, path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| refuse(format!("is not PEM: {error}")))?;
-    if certificates.is_empty() {
-        return Err(refuse("holds no certificate".to_owned()));
-    }
-    Ok(certificates)
-}
-
-fn read_key(field: &str, path: &Path) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    PrivateKeyDer::from_pem_slice(&read_file(field, path)?).map_err(|_| ConfigError::Credentials {
-        field: field.to_owned(),
-        path: path.to_owned(),
-        reason: "holds no private key in PEM".to_owned(),
-    })
-}
-
-fn read_roots(field: &str, path: &Path) -> Result<RootCertStore, ConfigError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_certificates(field, path)? {
-        roots.add(certificate).map_err(|error| ConfigError::Credentials {
-            field: field.to_owned(),
-            path: path.to_owned(),
-            reason: format!("holds a certificate that cannot be an authority: {error}"),
-        })?;
-    }
-    Ok(roots)
-}
-
-fn read_file(field: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|source| ConfigError::Unreadable {
-        field: field.to_owned(),
-        path: path.to_owned(),
-        source,
-    })
 }
 
 /// Accepts one sidecar: chain and host name as usual, and then the key on the ledger.

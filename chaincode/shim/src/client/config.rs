@@ -1,24 +1,18 @@
 //! Configuration by the names that Fabric's Go shim reads when the chaincode dials.
 
+use std::env;
 use std::time::Duration;
-use std::{env, fmt};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use x509_parser::prelude::Pem;
-
+use super::tls::{ClientTls, TLS_CERT, TLS_KEY, TLS_ROOT};
 use crate::server::{
-    ConfigError, DRAIN_TIMEOUT, LOCAL_MSPID, MAX_MESSAGE, check_address, check_certificates, read_file,
+    ConfigError, DRAIN, DRAIN_TIMEOUT, EXECUTE, LOCAL_MSPID, MAX_MESSAGE, OPERATIONS, Pem, check_address,
+    duration, truth,
 };
 
 const CHAINCODE_ID: &str = "CORE_CHAINCODE_ID_NAME";
 const PEER_ADDRESS: &str = "CORE_PEER_ADDRESS";
 const TLS_ENABLED: &str = "CORE_PEER_TLS_ENABLED";
-const TLS_ROOT: &str = "CORE_PEER_TLS_ROOTCERT_FILE";
-/// Where the client's key and certificate are: a file in PEM, or else one with the Base64 of the PEM.
-const TLS_KEY: [&str; 2] = ["CORE_TLS_CLIENT_KEY_FILE", "CORE_TLS_CLIENT_KEY_PATH"];
-const TLS_CERT: [&str; 2] = ["CORE_TLS_CLIENT_CERT_FILE", "CORE_TLS_CLIENT_CERT_PATH"];
-
+const REDIAL: &str = "CHAINCODE_REDIAL";
 /// The command line argument that names the peer, with one dash or two, as Go's flags have it.
 const PEER_ARGUMENT: &str = "peer.address";
 
@@ -38,17 +32,14 @@ pub struct ClientConfig {
     pub max_message: usize,
     /// How long transactions in flight may go on once the chaincode is to stop: 10 s by default.
     pub drain_timeout: Duration,
-}
-
-/// Certificates and key in PEM. `Debug` does not show the key.
-#[derive(Clone)]
-pub struct ClientTls {
-    /// Who issued the peer's certificate.
-    pub root: String,
-    /// The chaincode's own certificate.
-    pub certificate: String,
-    /// Its private key.
-    pub key: String,
+    /// How long one transaction may take before it is stopped and answered with an error; none, the default, leaves that to the peer.
+    pub execute_timeout: Option<Duration>,
+    /// Where health and metrics are served over HTTP, `host:port`; none is nowhere. There is no authentication: keep it among
+    /// operators.
+    pub operations_address: Option<String>,
+    /// Whether to dial again, with the certificates that are there then, when the stream has ended: for a peer in development mode, which may
+    /// come back. Off by default, as a peer whose builder has started this program starts another one.
+    pub redial: bool,
 }
 
 impl ClientConfig {
@@ -61,6 +52,9 @@ impl ClientConfig {
             local_mspid: None,
             max_message: MAX_MESSAGE,
             drain_timeout: DRAIN_TIMEOUT,
+            execute_timeout: None,
+            operations_address: None,
+            redial: false,
         }
     }
 
@@ -75,6 +69,9 @@ impl ClientConfig {
     /// | `CORE_TLS_CLIENT_KEY_FILE`, `CORE_TLS_CLIENT_CERT_FILE` | PEM files |
     /// | `CORE_TLS_CLIENT_KEY_PATH`, `CORE_TLS_CLIENT_CERT_PATH` | in their place, files with the Base64 of the PEM |
     /// | `CORE_PEER_LOCALMSPID` | MSP id of the peer's organisation |
+    /// | `CHAINCODE_OPERATIONS_ADDRESS` | `host:port` for health and metrics over HTTP; unset, they are off |
+    /// | `CHAINCODE_REDIAL` | `true`: dial again when the stream has ended |
+    /// | `CHAINCODE_DRAIN_TIMEOUT`, `CHAINCODE_EXECUTE_TIMEOUT` | as for a server |
     ///
     /// # Errors
     /// [`ConfigError`] that names the variable.
@@ -95,11 +92,18 @@ impl ClientConfig {
         let address = peer_argument(arguments).map_or_else(|| require(PEER_ADDRESS), Ok)?;
         let mut config = Self::new(require(CHAINCODE_ID)?, address);
         config.local_mspid = get(LOCAL_MSPID);
+        config.operations_address = get(OPERATIONS);
+        config.redial = truth(REDIAL, get(REDIAL).as_ref())?.unwrap_or_default();
+        let time = |name| get(name).map(|value| duration(name, value)).transpose();
+        if let Some(timeout) = time(DRAIN)? {
+            config.drain_timeout = timeout;
+        }
+        config.execute_timeout = time(EXECUTE)?;
         config.tls = match require(TLS_ENABLED)?.to_lowercase().as_str() {
             "true" | "t" | "1" => Some(ClientTls {
-                root: read_file(TLS_ROOT, &require(TLS_ROOT)?)?,
-                certificate: material(TLS_CERT, &get)?,
-                key: labelled_as_it_is(material(TLS_KEY, &get)?),
+                root: Pem::File(require(TLS_ROOT)?.into()),
+                certificate: either(TLS_CERT, &get)?,
+                key: either(TLS_KEY, &get)?,
             }),
             "false" | "f" | "0" => None,
             found => {
@@ -119,9 +123,11 @@ impl ClientConfig {
         if self.chaincode_id.is_empty() {
             return Err(ConfigError::Missing { name: CHAINCODE_ID });
         }
+        if let Some(address) = &self.operations_address {
+            check_address(OPERATIONS, address)?;
+        }
         if let Some(tls) = &self.tls {
-            check_certificates(TLS_ROOT, &tls.root)?;
-            check_certificates(TLS_CERT[0], &tls.certificate)?;
+            tls.read()?.usable()?;
         }
         Ok(())
     }
@@ -144,59 +150,24 @@ fn peer_argument(arguments: impl IntoIterator<Item = String>) -> Option<String> 
     None
 }
 
-fn material(
+/// A file in PEM, or else one with the Base64 of the PEM.
+fn either(
     [file, encoded]: [&'static str; 2],
     get: &impl Fn(&str) -> Option<String>,
-) -> Result<String, ConfigError> {
-    if let Some(path) = get(file) {
-        return read_file(file, &path);
-    }
-    let path = get(encoded).ok_or(ConfigError::Missing { name: file })?;
-    let fail = |reason: String| ConfigError::Pem {
-        name: encoded,
-        reason,
-    };
-    let pem = STANDARD
-        .decode(read_file(encoded, &path)?.trim_end())
-        .map_err(|error| fail(error.to_string()))?;
-    String::from_utf8(pem).map_err(|_| fail("what the Base64 stands for is not text".to_owned()))
-}
-
-/// The keys that peers hand to the programs their builders start are PKCS #8 under the label of SEC 1 (`tlsgen` of Fabric's `common/crypto`). Go
-/// looks at the content alone; rustls believes the label.
-fn labelled_as_it_is(key: String) -> String {
-    let is_pkcs8 = Pem::iter_from_buffer(key.as_bytes())
-        .flatten()
-        .any(|block| block.label == SEC1_LABEL && is_pkcs8(&block.contents));
-    if is_pkcs8 {
-        key.replace(SEC1_LABEL, "PRIVATE KEY")
-    } else {
-        key
-    }
-}
-
-/// Label of a key as SEC 1 has it.
-const SEC1_LABEL: &str = "EC PRIVATE KEY";
-
-/// Both are a DER sequence that starts with a version, 0 in PKCS #8 (RFC 5208, 5), 1 in SEC 1 (RFC 5915, 3).
-fn is_pkcs8(der: &[u8]) -> bool {
-    let ([0x30, 0x81, _, content @ ..] | [0x30, 0x82, _, _, content @ ..] | [0x30, 0..=0x7f, content @ ..]) =
-        der
-    else {
-        return false;
-    };
-    content.starts_with(&[0x02, 0x01, 0x00])
-}
-
-impl fmt::Debug for ClientTls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ClientTls").finish_non_exhaustive()
+) -> Result<Pem, ConfigError> {
+    match (get(file), get(encoded)) {
+        (Some(path), _) => Ok(Pem::File(path.into())),
+        (None, Some(path)) => Ok(Pem::Base64File(path.into())),
+        (None, None) => Err(ConfigError::Missing { name: file }),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     use super::*;
 
@@ -266,14 +237,25 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_sec1_keeps_its_label() {
-        let sec1 = [0x30, 0x77, 0x02, 0x01, 0x01, 0x04, 0x20];
-        assert!(!is_pkcs8(&sec1) && !is_pkcs8(&[]) && !is_pkcs8(&[0x30]));
-        let pem = format!(
-            "-----BEGIN EC PRIVATE KEY-----\n{}\n-----END EC PRIVATE KEY-----\n",
-            STANDARD.encode(sec1)
+    fn what_operators_set_is_named_as_for_a_server() {
+        let config = load(&[], &BASE).unwrap();
+        assert!(!config.redial && config.operations_address.is_none() && config.execute_timeout.is_none());
+        let set = [
+            (REDIAL, "true"),
+            (OPERATIONS, "127.0.0.1:9443"),
+            (EXECUTE, "31s"),
+            (DRAIN, "1m"),
+        ];
+        let config = load(&[], &[&BASE[..], &set].concat()).unwrap();
+        assert!(config.redial);
+        assert_eq!(config.operations_address.as_deref(), Some("127.0.0.1:9443"));
+        assert_eq!(config.execute_timeout, Some(Duration::from_secs(31)));
+        assert_eq!(config.drain_timeout, Duration::from_secs(60));
+        assert_eq!(
+            fails(&[(REDIAL, "soon")]),
+            r#"CHAINCODE_REDIAL is "soon"; true or false is allowed"#
         );
-        assert_eq!(labelled_as_it_is(pem.clone()), pem);
+        assert!(fails(&[(OPERATIONS, "nowhere")]).starts_with("CHAINCODE_OPERATIONS_ADDRESS is"));
     }
 
     #[test]
@@ -299,24 +281,14 @@ mod tests {
         let in_base64 = [(TLS_KEY[1], key_path.as_str()), (TLS_CERT[1], cert_path.as_str())];
         for pair in [in_pem, in_base64] {
             let config = load(&[], &[&BASE[..], &tls, &pair].concat()).unwrap();
-            let found = config.tls.unwrap();
-            assert_eq!(
-                (&found.key, &found.certificate, &found.root),
-                (&key, &certificate, &certificate)
-            );
-            assert!(!format!("{found:?}").contains("PRIVATE"));
+            let found = config.tls.unwrap().read().unwrap();
+            let expected = [&certificate, &certificate, &key].map(String::as_bytes);
+            assert_eq!(found.contents(), expected);
         }
         // As a peer hands it over: PKCS #8 under another label.
         let mislabelled = write("mislabelled", &key.replace("PRIVATE KEY", "EC PRIVATE KEY"));
         let pair = [(TLS_KEY[0], mislabelled.as_str()), in_pem[1]];
-        assert_eq!(
-            load(&[], &[&BASE[..], &tls, &pair].concat())
-                .unwrap()
-                .tls
-                .unwrap()
-                .key,
-            key
-        );
+        assert!(load(&[], &[&BASE[..], &tls, &pair].concat()).is_ok());
 
         let fails = |more: &[(&'static str, &str)]| fails(&[&tls[..], more].concat());
         assert_eq!(fails(&[]), "CORE_TLS_CLIENT_CERT_FILE is not set");

@@ -16,10 +16,10 @@ const CORE_KEY: [&str; 2] = ["CORE_TLS_CLIENT_KEY_FILE", "CORE_TLS_CLIENT_KEY_PA
 const CORE_CERT: [&str; 2] = ["CORE_TLS_CLIENT_CERT_FILE", "CORE_TLS_CLIENT_CERT_PATH"];
 const CORE_CLIENT_CA: &str = "CORE_PEER_TLS_ROOTCERT_FILE";
 pub(crate) const LOCAL_MSPID: &str = "CORE_PEER_LOCALMSPID";
-pub(super) const OPERATIONS: &str = "CHAINCODE_OPERATIONS_ADDRESS";
+pub(crate) const OPERATIONS: &str = "CHAINCODE_OPERATIONS_ADDRESS";
 pub(super) const KEEPALIVE: &str = "CHAINCODE_KEEPALIVE_INTERVAL";
-pub(super) const DRAIN: &str = "CHAINCODE_DRAIN_TIMEOUT";
-pub(super) const EXECUTE: &str = "CHAINCODE_EXECUTE_TIMEOUT";
+pub(crate) const DRAIN: &str = "CHAINCODE_DRAIN_TIMEOUT";
+pub(crate) const EXECUTE: &str = "CHAINCODE_EXECUTE_TIMEOUT";
 
 /// Largest message that peers send and take: Fabric's own limit.
 pub(crate) const MAX_MESSAGE: usize = 100 * 1024 * 1024;
@@ -209,7 +209,8 @@ fn core_tls(get: &impl Fn(&str) -> Option<String>) -> Result<Option<TlsConfig>, 
     )))
 }
 
-fn truth(name: &'static str, value: Option<&String>) -> Result<Option<bool>, ConfigError> {
+/// A word that says yes or no.
+pub(crate) fn truth(name: &'static str, value: Option<&String>) -> Result<Option<bool>, ConfigError> {
     match value.map(|value| value.to_lowercase()).as_deref() {
         None => Ok(None),
         Some("true" | "1") => Ok(Some(true)),
@@ -218,7 +219,8 @@ fn truth(name: &'static str, value: Option<&String>) -> Result<Option<bool>, Con
     }
 }
 
-fn duration(name: &'static str, value: String) -> Result<Duration, ConfigError> {
+/// A number with a unit of time.
+pub(crate) fn duration(name: &'static str, value: String) -> Result<Duration, ConfigError> {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match &value[digits.len()..] {
         "ms" => Some(1),

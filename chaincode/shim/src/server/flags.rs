@@ -58,7 +58,7 @@ pub struct Flags {
 
 impl Flags {
     /// Runs a chaincode until SIGTERM or SIGINT: with an address or an id of its own as a [`ChaincodeServer`], without them as a
-    /// [`ChaincodeClient`] (whose other settings are variables alone: see [`ClientConfig::from_env`]).
+    /// [`ChaincodeClient`] (whose TLS is set by variables alone: see [`ClientConfig::from_env`]).
     ///
     /// # Errors
     /// [`StartError`].

@@ -69,7 +69,11 @@ pub(super) fn tls(
             let (certificates, metrics, ready) =
                 (Arc::clone(&certificates), Arc::clone(&metrics), ready.clone());
             tokio::spawn(async move {
-                let shaken = async { TlsAcceptor::from(certificates.current().await).accept(tcp).await };
+                let shaken = async {
+                    TlsAcceptor::from(certificates.current().await.server)
+                        .accept(tcp)
+                        .await
+                };
                 let reason = match timeout(HANDSHAKE, shaken).await {
                     Ok(Ok(stream)) => return drop(ready.send(Ok(stream)).await),
                     // Somebody who only looks whether the port is open.

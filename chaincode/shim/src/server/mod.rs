@@ -8,7 +8,7 @@ mod flags;
 mod keepalive_tests;
 mod listener;
 mod log_filter;
-mod operations;
+pub(crate) mod operations;
 mod reload;
 mod tls;
 
@@ -39,7 +39,8 @@ use tracing::{Instrument, info, info_span, warn};
 
 pub use self::config::ServerConfig;
 pub(crate) use self::config::{
-    ADDRESS, CHAINCODE_ID, DRAIN_TIMEOUT, LOCAL_MSPID, MAX_MESSAGE, check_address,
+    ADDRESS, CHAINCODE_ID, DRAIN, DRAIN_TIMEOUT, EXECUTE, LOCAL_MSPID, MAX_MESSAGE, OPERATIONS,
+    check_address, duration, truth,
 };
 pub use self::error::{ConfigError, ServerError};
 #[cfg(feature = "flags")]
@@ -47,7 +48,7 @@ pub use self::flags::Flags;
 pub use self::log_filter::log_filter;
 use self::reload::Certificates;
 pub use self::tls::{Pem, TlsConfig};
-pub(crate) use self::tls::{check_certificates, read_file};
+pub(crate) use self::tls::{certificates, fail, not_after, private_key};
 use crate::Chaincode;
 use crate::metrics::Metrics;
 use crate::session::{self, Shared};
@@ -137,11 +138,18 @@ impl ChaincodeServer {
         if let Some(operations) = self.operations.take() {
             let metrics = Arc::clone(&self.metrics);
             let until = over.clone().cancelled_owned();
-            tokio::spawn(operations::serve(operations, metrics, stopping.clone(), until));
+            let unready = {
+                let stopping = stopping.clone();
+                move || stopping.is_cancelled().then_some("stopping")
+            };
+            tokio::spawn(operations::serve(operations, metrics, unready, until));
         }
         let certificates = match self.config.tls.clone() {
             None => None,
-            Some(tls) => Some(Certificates::load(tls, Arc::clone(&self.metrics))?),
+            Some(config) => {
+                let metrics = Arc::clone(&self.metrics);
+                Some(Certificates::load(reload::Files { config, metrics })?)
+            }
         };
         info!(
             chaincode = self.config.chaincode_id,
@@ -273,14 +281,14 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .with_service_name("grpc.health.v1.Health")
 }
 
-async fn bind(address: &str) -> Result<TcpListener, ServerError> {
+pub(crate) async fn bind(address: &str) -> Result<TcpListener, ServerError> {
     let address = config::socket_address(address);
     TcpListener::bind(&address)
         .await
         .map_err(|source| ServerError::Listen { address, source })
 }
 
-fn address_of(listener: &TcpListener) -> String {
+pub(crate) fn address_of(listener: &TcpListener) -> String {
     listener
         .local_addr()
         .map(|address| address.to_string())

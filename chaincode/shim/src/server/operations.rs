@@ -9,30 +9,34 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::metrics::Metrics;
 
+/// Why nothing is to be sent here now, in a word or two; nothing if all is well.
+type Unready = Arc<dyn Fn() -> Option<&'static str> + Send + Sync>;
+
 #[derive(Clone)]
 struct Operations {
     metrics: Arc<Metrics>,
-    stopping: CancellationToken,
+    unready: Unready,
 }
 
-/// Serves `/healthz`: the process answers; `/readyz`: peers may dial; `/metrics`: OpenMetrics text. Goes on until `until`, which
-/// is later than `stopping`.
-pub(super) async fn serve(
+/// Serves `/healthz`: the process answers; `/readyz`: transactions are taken; `/metrics`: OpenMetrics text. Goes on until `until`.
+pub(crate) async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
-    stopping: CancellationToken,
+    unready: impl Fn() -> Option<&'static str> + Send + Sync + 'static,
     until: impl Future<Output = ()> + Send + 'static,
 ) {
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(text))
-        .with_state(Operations { metrics, stopping });
+        .with_state(Operations {
+            metrics,
+            unready: Arc::new(unready),
+        });
     let served = axum::serve(listener, routes).with_graceful_shutdown(until).await;
     if let Err(error) = served {
         // Transactions matter more.
@@ -41,10 +45,9 @@ pub(super) async fn serve(
 }
 
 async fn ready(State(operations): State<Operations>) -> impl IntoResponse {
-    if operations.stopping.is_cancelled() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-    } else {
-        (StatusCode::OK, "ready\n")
+    match (operations.unready)() {
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+        None => (StatusCode::OK, "ready\n".to_owned()),
     }
 }
 

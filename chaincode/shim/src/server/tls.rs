@@ -10,7 +10,6 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
-use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::error::ConfigError;
@@ -106,7 +105,8 @@ impl TlsConfig {
 }
 
 impl Pem {
-    fn read(&self, name: &'static str) -> Result<Vec<u8>, ConfigError> {
+    /// What it says now; `name` is what complaints name.
+    pub(crate) fn read(&self, name: &'static str) -> Result<Vec<u8>, ConfigError> {
         let file = |path: &Path| {
             fs::read(path).map_err(|source| ConfigError::File {
                 name,
@@ -130,49 +130,38 @@ impl Pem {
 }
 
 impl Material {
-    /// Equal for equal material. The material itself need not be kept.
-    pub(super) fn digest(&self) -> [u8; 32] {
-        let mut digest = Sha256::new();
+    /// Its parts, for telling whether they have changed.
+    pub(super) fn contents(&self) -> Vec<&[u8]> {
         let parts = [Some(&self.certificate), Some(&self.key), self.client_ca.as_ref()];
-        for (_, bytes) in parts.into_iter().flatten() {
-            digest.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-            digest.update(bytes);
-        }
-        digest.finalize().into()
+        parts
+            .into_iter()
+            .flatten()
+            .map(|(_, bytes)| bytes.as_slice())
+            .collect()
     }
 
     /// What connections need, unless something of it is missing or does not fit.
     pub(super) fn usable(&self) -> Result<Usable, ConfigError> {
-        let chain = certificates(&self.certificate)?;
+        let chain = certificates(self.certificate.0, &self.certificate.1)?;
         let (name, key) = &self.key;
-        // What is wrong with a key is not said in more words than these: they would be about the key.
-        let key =
-            PrivateKeyDer::from_pem_slice(key).map_err(|_| fail(name, "there is no private key in PEM"))?;
-        let not_after = match chain.first().map(|leaf| X509Certificate::from_der(leaf)) {
-            Some(Ok((_, leaf))) => leaf.validity().not_after.timestamp(),
-            _ => {
-                return Err(fail(
-                    self.certificate.0,
-                    "the first block is not an X.509 certificate",
-                ));
-            }
-        };
+        let key = private_key(name, key)?;
+        let not_after = not_after(self.certificate.0, &chain)?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| fail(name, error.to_string()))?;
         let builder = match &self.client_ca {
             None => builder.with_no_client_auth(),
-            Some(authorities) => {
+            Some((of, authorities)) => {
                 let mut roots = RootCertStore::empty();
-                for authority in certificates(authorities)? {
+                for authority in certificates(of, authorities)? {
                     roots
                         .add(authority)
-                        .map_err(|error| fail(authorities.0, error.to_string()))?;
+                        .map_err(|error| fail(of, error.to_string()))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
-                    .map_err(|error| fail(authorities.0, error.to_string()))?;
+                    .map_err(|error| fail(of, error.to_string()))?;
                 builder.with_client_cert_verifier(verifier)
             }
         };
@@ -193,24 +182,24 @@ impl Material {
     }
 }
 
-/// Whether a text holds certificates, and nothing that looks like one and is none.
-pub(crate) fn check_certificates(name: &'static str, pem: &str) -> Result<(), ConfigError> {
-    for certificate in certificates(&(name, pem.as_bytes().to_vec()))? {
-        X509Certificate::from_der(&certificate).map_err(|error| fail(name, error.to_string()))?;
-    }
-    Ok(())
+/// What is wrong with a key is not said in more words than these: they would be about the key.
+pub(crate) fn private_key(name: &'static str, pem: &[u8]) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    PrivateKeyDer::from_pem_slice(pem).map_err(|_| fail(name, "there is no private key in PEM"))
 }
 
-pub(crate) fn read_file(name: &'static str, path: &str) -> Result<String, ConfigError> {
-    fs::read_to_string(path).map_err(|source| ConfigError::File {
-        name,
-        path: path.into(),
-        source,
-    })
+/// When a chain's own certificate expires, in seconds since 1970.
+pub(crate) fn not_after(name: &'static str, chain: &[CertificateDer<'_>]) -> Result<i64, ConfigError> {
+    match chain.first().map(|leaf| X509Certificate::from_der(leaf)) {
+        Some(Ok((_, leaf))) => Ok(leaf.validity().not_after.timestamp()),
+        _ => Err(fail(name, "the first block is not an X.509 certificate")),
+    }
 }
 
 /// A file without a certificate would be taken for an empty chain, or for an authority that nobody has.
-fn certificates((name, pem): &(&'static str, Vec<u8>)) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+pub(crate) fn certificates(
+    name: &'static str,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
     let found = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| fail(name, format!("it is not PEM: {error}")))?;
@@ -220,7 +209,7 @@ fn certificates((name, pem): &(&'static str, Vec<u8>)) -> Result<Vec<Certificate
     Ok(found)
 }
 
-fn fail(name: &'static str, reason: impl Into<String>) -> ConfigError {
+pub(crate) fn fail(name: &'static str, reason: impl Into<String>) -> ConfigError {
     let reason = reason.into();
     ConfigError::Pem { name, reason }
 }

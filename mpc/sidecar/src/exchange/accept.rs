@@ -20,6 +20,7 @@ use tracing::debug;
 use super::link::{self, Inbound, Link, QUEUE};
 use crate::sessions::{Handle, Sessions};
 use crate::tls::Credentials;
+use crate::tls_files::FollowedCredentials;
 
 /// How long a caller may take to say who it is.
 const GREETING: Duration = Duration::from_secs(10);
@@ -48,12 +49,12 @@ pub(crate) struct Visitor {
 #[derive(Debug)]
 pub(crate) struct ExchangeService {
     own: String,
-    credentials: Arc<Credentials>,
+    credentials: Arc<FollowedCredentials>,
     sessions: Arc<Sessions>,
 }
 
 impl ExchangeService {
-    pub(crate) fn new(own: String, credentials: Arc<Credentials>, sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(own: String, credentials: Arc<FollowedCredentials>, sessions: Arc<Sessions>) -> Self {
         Self {
             own,
             credentials,
@@ -65,6 +66,7 @@ impl ExchangeService {
     /// a session that was not joined: what was joined here is for its participants alone.
     fn recognise(
         &self,
+        credentials: &Credentials,
         handle: &Handle,
         from: &str,
         certificates: &[CertificateDer<'_>],
@@ -78,7 +80,7 @@ impl ExchangeService {
             .party(from)
             .and_then(|party| session.participants().get(party).map(|it| (party, it)));
         let (party, participant) = found.ok_or_else(|| refuse("it names no participant".to_owned()))?;
-        self.credentials
+        credentials
             .check_client(participant, certificates)
             .map_err(|error| refuse(error.to_string()))?;
         Ok(party)
@@ -132,7 +134,8 @@ impl Exchange for ExchangeService {
         let Some(handle) = joined.or_else(other) else {
             return Err(self.not_joined());
         };
-        let party = self.recognise(&handle, &hello.from, &certificates)?;
+        let credentials = self.credentials.current().await;
+        let party = self.recognise(&credentials, &handle, &hello.from, &certificates)?;
         let found = handle.session().id();
         if found.0 != id {
             return Err(Status::failed_precondition(format!(

@@ -21,7 +21,8 @@ use tower::service_fn;
 
 use super::link::{self, Inbound, Link, QUEUE};
 use super::{CONNECTION_WINDOW, KEEPALIVE, MAX_MESSAGE, STREAM_WINDOW};
-use crate::tls::{Credentials, server_name};
+use crate::tls::server_name;
+use crate::tls_files::FollowedCredentials;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -32,11 +33,11 @@ const GREETING: Duration = Duration::from_secs(30);
 /// Dials other participants' sidecars with this sidecar's certificate.
 #[derive(Debug)]
 pub(crate) struct Dialler {
-    credentials: Arc<Credentials>,
+    credentials: Arc<FollowedCredentials>,
 }
 
 impl Dialler {
-    pub(crate) fn new(credentials: Arc<Credentials>) -> Self {
+    pub(crate) fn new(credentials: Arc<FollowedCredentials>) -> Self {
         Self { credentials }
     }
 
@@ -91,6 +92,8 @@ impl Dialler {
     async fn connect(&self, participant: &Participant) -> Result<Channel, String> {
         let tls = Arc::new(
             self.credentials
+                .current()
+                .await
                 .client(participant)
                 .map_err(|error| error.to_string())?,
         );

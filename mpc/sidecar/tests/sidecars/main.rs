@@ -6,5 +6,6 @@ mod impostor;
 mod network;
 mod program;
 mod refusals;
+mod renewal;
 mod reruns;
 mod restart;

@@ -147,6 +147,13 @@ impl Network {
         );
     }
 
+    /// The same, and the ledger knows it.
+    pub(crate) fn renew_key(&mut self, index: usize) {
+        self.replace_key(index);
+        let organisation = &mut self.organisations[index];
+        organisation.key_hash = *Credentials::read(&organisation.config.peers).unwrap().key_hash();
+    }
+
     /// A client certificate and key of an organisation, of its authority, for `names`.
     pub(crate) fn another_certificate(&self, index: usize, names: &[&str]) -> (PathBuf, PathBuf) {
         let home = self.folder.path().join("another");

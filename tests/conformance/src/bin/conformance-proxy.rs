@@ -25,6 +25,7 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use shim_conformance::{Frame, Side};
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Certificate, Endpoint, Identity, Server, ServerTlsConfig};
@@ -204,6 +205,9 @@ fn side(directory: &Path) -> Result<usize, Failure> {
 
 #[tokio::main]
 async fn main() -> Result<(), Failure> {
+    // First of all: a signal that comes before would leave the servers behind.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let config = ServerConfig::from_env()?;
     let directory = PathBuf::from(env::var("CONFORMANCE_DIR")?).join(
         config
@@ -227,6 +231,11 @@ async fn main() -> Result<(), Failure> {
     let service = ChaincodeServer::new(Proxy { backends, directory })
         .max_decoding_message_size(LIMIT)
         .max_encoding_message_size(LIMIT);
-    server.add_service(service).serve(config.address.parse()?).await?;
+    // Streams that peers keep open do not hold it up: what is left ends with the runtime, and with it both chaincode servers.
+    tokio::select! {
+        served = server.add_service(service).serve(config.address.parse()?) => served?,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! The chaincode that dials its peer: started by a builder, which the peer gives certificates, and at a peer in development mode. Real
 //! peers alone do either.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
 use sha2::{Digest, Sha256};
 
 use end_to_end_tests::fabric::{self, FabricNetwork, Plan, program};
 
+use crate::operations::{get, metric};
 use crate::server::Program;
 
 const ORGANISATION: &str = "Org1";
@@ -193,8 +194,19 @@ async fn a_peer_in_development_mode_takes_a_chaincode_that_dials() {
         )
     });
     network.wait_for_listener(&listener);
-    let plain = common.into_iter().chain([("CORE_PEER_TLS_ENABLED", "false")]);
-    let program = Program::start(plain, &["--peer.address", &listener], "registered with the peer").await;
+    let settings = [
+        ("CORE_PEER_TLS_ENABLED", "false"),
+        ("CHAINCODE_OPERATIONS_ADDRESS", "127.0.0.1:0"),
+        ("CHAINCODE_REDIAL", "true"),
+    ];
+    let program = Program::start(
+        common.into_iter().chain(settings),
+        &["--peer.address", &listener],
+        "registered with the peer",
+    )
+    .await;
+    let (_, operations) = program.said.split_once("operations=\"").unwrap();
+    let (operations, _) = operations.split_once('"').unwrap();
 
     // Right after its start the orderer has no Raft leader yet.
     let invoke = |options: &str, call: &str| {
@@ -235,5 +247,24 @@ async fn a_peer_in_development_mode_takes_a_chaincode_that_dials() {
         query("developed", r#"[{"Get":"k"}]"#)
     );
     assert!(network.ask(ORGANISATION, &query).contains(r#"["v"]"#));
+
+    // Health and metrics, and a peer that comes back.
+    assert_eq!(get(operations, "/readyz").await.1, "ready\n");
+    let answered = async || {
+        let text = get(operations, "/metrics").await.1;
+        let count = r#"chaincode_transactions_total{channel="dialled",outcome="ok"}"#;
+        metric(&text, count).parse::<u32>().unwrap()
+    };
+    let before = answered().await;
+    network.run(&["stop", PEER]);
+    while get(operations, "/readyz").await.1 != "not connected\n" {}
+    network.run(&["start", PEER]);
+    while get(operations, "/readyz").await.1 != "ready\n" {
+        // It dials every second.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    network.wait_for_listener(&peer);
+    assert!(network.ask(ORGANISATION, &query).contains(r#"["v"]"#));
+    assert_eq!(answered().await, before + 1);
     assert!(program.terminate().await);
 }

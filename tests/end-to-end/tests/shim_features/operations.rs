@@ -22,7 +22,7 @@ use crate::bench::{Bench, CHANNEL, ORG, call, soon, steps};
 use crate::contract;
 
 /// The status line and the body.
-async fn get(address: &str, path: &str) -> (String, String) {
+pub(crate) async fn get(address: &str, path: &str) -> (String, String) {
     let asked = async {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
