@@ -78,12 +78,27 @@ YAML
         principal_policies 12 "'$msp.admin', '$msp.peer', '$msp.client'" "'$msp.admin', '$msp.client'" \
             "'$msp.admin'" "'$msp.peer'"
     done
+    idemix_organisation
 }
 
-# The channel's capability level is that of the programs: an older orderer or peer could not join.
+# An organisation of clients alone. Idemix knows members and administrators.
+idemix_organisation() {
+    local msp=${SETTING[idemix]%%=*}
+    if [[ -z $msp ]]; then return; fi
+    cat <<YAML
+        - Name: $msp
+          ID: $msp
+          MSPType: idemix
+          MSPDir: ${SETTING[idemix]#*=}
+          Policies:
+YAML
+    principal_policies 12 "'$msp.member'" "'$msp.member'" "'$msp.admin'" "'$msp.member'"
+}
+
+# The channel's capability level is that of the programs: an older orderer or peer could not join. At level 3 none has an Idemix MSP.
 channel_configuration() {
     local capability=V2_0
-    if [[ $(fabric_version) == 3.* ]]; then capability=V3_0; fi
+    if [[ $(fabric_version) == 3.* && -z ${SETTING[idemix]} ]]; then capability=V3_0; fi
     cat <<YAML
 Profiles:
   Channel:

@@ -103,19 +103,17 @@ approve() {
     esac
 }
 
-# The members that have not approved the definition, as one peer sees it.
+# The members that have not approved the definition, as one peer sees it. Other organisations of the channel need not.
 missing_approvals() {
-    local arguments
+    local arguments answer msp
     mapfile -t arguments < <(definition "$2")
-    as "$1" lifecycle chaincode checkcommitreadiness "${arguments[@]}" 2>&1 | sed -n 's/^\(.*\): false$/\1/p'
+    answer=$(as "$1" lifecycle chaincode checkcommitreadiness "${arguments[@]}" 2>&1) || true
+    for msp in "${MEMBERS[@]}"; do
+        grep -qxF "$msp: true" <<<"$answer" || echo "$msp"
+    done
 }
 
-all_approve() {
-    local arguments answer
-    mapfile -t arguments < <(definition "$2")
-    answer=$(as "$1" lifecycle chaincode checkcommitreadiness "${arguments[@]}" 2>&1) &&
-        grep -q ': true$' <<<"$answer" && ! grep -q ': false$' <<<"$answer"
-}
+all_approve() { [[ -z $(missing_approvals "$1" "$2") ]]; }
 
 # commit FILE SEQUENCE : endorsed by the peers of all ENDORSERS (ADDRESS,TLS-CERTIFICATE).
 commit() {

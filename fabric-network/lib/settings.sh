@@ -14,6 +14,7 @@ declare -A SETTING=(
     [peer-settings]=""
     [orderer-settings]=""
     [couchdb]=""
+    [idemix]=""
     # Only of a network that others made and run (adoption.sh):
     [orderer]=""
     [orderer-ca]=""
@@ -46,6 +47,7 @@ settle_settings() {
     fi
 
     if [[ -v GIVEN[couchdb] ]]; then GIVEN[couchdb]=${GIVEN[couchdb]//,/ }; fi
+    if [[ ${GIVEN[idemix]:-} == *=* ]]; then GIVEN[idemix]=${GIVEN[idemix]%%=*}=$(realpath -m "${GIVEN[idemix]#*=}"); fi
     if [[ -n ${GIVEN[orderer-ca]:-} ]]; then GIVEN[orderer-ca]=$(realpath -m "${GIVEN[orderer-ca]}"); fi
 
     if [[ -f $RUN/settings ]]; then
@@ -87,6 +89,8 @@ check_settings() {
         fail "--chaincode: '${SETTING[chaincode]}' is not letters and digits with single '-' or '_' between them"
     [[ ${SETTING[batch-timeout]} =~ ^[0-9]+(ms|s|m)$ ]] ||
         fail "--batch-timeout: '${SETTING[batch-timeout]}' is not a duration such as 500ms or 2s"
+    [[ -z ${SETTING[idemix]} || ${SETTING[idemix]} =~ ^[A-Za-z0-9][A-Za-z0-9.-]*=/. ]] ||
+        fail "--idemix: '${SETTING[idemix]}' is not MSPID=DIRECTORY"
     check_couchdb
 }
 

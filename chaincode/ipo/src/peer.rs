@@ -139,7 +139,7 @@ impl Ledger for Peer<'_> {
             .get_state_by_partial_composite_key_with_pagination(kind, &attributes, size, bookmark)
             .await?;
         let entries = page.results.into_iter().map(entry).collect::<Result<_, _>>()?;
-        // After the last page LevelDB says nothing and CouchDB the end of the range, which is no key: the one character that no key has.
+        // After the last page LevelDB says nothing and CouchDB the end of the range, whose last character no key has.
         let bookmark = if page.bookmark.ends_with(char::MAX) {
             String::new()
         } else {

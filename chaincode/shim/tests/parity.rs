@@ -16,9 +16,6 @@ const PEERS: usize = 7;
 /// The test that plays features on real peers; its `main.rs` lists them.
 const PLAYED: &str = "../../tests/end-to-end/tests/shim_features/";
 
-/// Features of Go's shim that nothing shows on real peers yet.
-const NOT_SEEN_ON_PEERS: [&str; 1] = ["Idemix identities"];
-
 fn read(path: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -114,11 +111,8 @@ fn nothing_that_go_has_is_unseen_on_real_peers() {
     let unseen = rows()
         .into_iter()
         .filter(|row| !row[GO].starts_with("no") && row[PEERS].is_empty());
-    let unseen = unseen.map(|row| row[FEATURE].clone());
-    let unheard: Vec<_> = unseen
-        .filter(|feature| !NOT_SEEN_ON_PEERS.contains(&feature.as_str()))
-        .collect();
-    assert!(unheard.is_empty(), "{unheard:?}");
+    let unseen: Vec<_> = unseen.map(|row| row[FEATURE].clone()).collect();
+    assert!(unseen.is_empty(), "{unseen:?}");
 }
 
 #[test]

@@ -51,3 +51,19 @@ impl ScriptedCall {
 pub fn script() -> Result<Vec<ScriptedCall>, serde_json::Error> {
     serde_json::from_str(include_str!("../script.json"))
 }
+
+/// The calls for peers on CouchDB, `script-couchdb.json`: queries in its own language, and what differs there.
+///
+/// # Errors
+/// If the file is not what it should be.
+pub fn couchdb_script() -> Result<Vec<ScriptedCall>, serde_json::Error> {
+    serde_json::from_str(include_str!("../script-couchdb.json"))
+}
+
+/// The calls for an Idemix caller, `script-idemix.json`.
+///
+/// # Errors
+/// If the file is not what it should be.
+pub fn idemix_script() -> Result<Vec<ScriptedCall>, serde_json::Error> {
+    serde_json::from_str(include_str!("../script-idemix.json"))
+}

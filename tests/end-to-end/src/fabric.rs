@@ -35,6 +35,7 @@ pub struct FabricNetwork {
     name: String,
     base_port: u32,
     plan: Plan,
+    environment: Vec<(&'static str, String)>,
 }
 
 /// Whether `FABRIC_BIN` names a directory of Fabric's programs; says "skipped" where a reader sees it otherwise.
@@ -90,7 +91,15 @@ impl FabricNetwork {
             name: format!("test-{id}-{}", plan.number),
             base_port: first + 500 * plan.number,
             plan,
+            environment: Vec::new(),
         }
+    }
+
+    /// Gives these variables to `scripts/network` and to all that it starts.
+    #[must_use]
+    pub fn with_environment(mut self, variables: Vec<(&'static str, String)>) -> Self {
+        self.environment.extend(variables);
+        self
     }
 
     /// Runs `scripts/network` for it.
@@ -99,6 +108,7 @@ impl FabricNetwork {
         Command::new(&self.script)
             .args(arguments)
             .args(["--name", &self.name])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .output()
             .unwrap()
     }

@@ -14,7 +14,7 @@ use devnet::identity::SigningIdentity;
 use fabric_protos::protos::endorser_client::EndorserClient;
 use fabric_protos::protos::{ProposalResponse, TxValidationCode};
 use serde::Deserialize;
-use shim_conformance::{Frame, RecordedCall, ScriptedCall, Vector, essential, said, script};
+use shim_conformance::{Frame, RecordedCall, ScriptedCall, Vector, couchdb_script, essential, said, script};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -37,9 +37,9 @@ struct Options {
     /// Version or commit of the Go shim, for the vector.
     #[arg(long)]
     go_shim: String,
-    /// The last call to make; without it, all are.
+    /// The peer is on CouchDB: the calls of script-couchdb.json in place of script.json.
     #[arg(long)]
-    until: Option<String>,
+    couchdb: bool,
     /// The vector.
     #[arg(long)]
     out: PathBuf,
@@ -192,7 +192,12 @@ async fn record(options: &Options) -> Result<usize, Failure> {
     let mut recorder = Recorder::connect(organisation, &network.channel, directory.clone()).await?;
     let mut differences = Differences::default();
     let mut calls = Vec::new();
-    for call in script()? {
+    let script = if options.couchdb {
+        couchdb_script()?
+    } else {
+        script()?
+    };
+    for call in script {
         let signed = recorder
             .client
             .sign(&call.call(&network.chaincode, &network.channel))?;
@@ -207,7 +212,6 @@ async fn record(options: &Options) -> Result<usize, Failure> {
         } else {
             None
         };
-        let is_last = options.until.as_ref() == Some(&call.name);
         calls.push(RecordedCall {
             name: call.name,
             status: response.status,
@@ -216,9 +220,6 @@ async fn record(options: &Options) -> Result<usize, Failure> {
             endorsed: STANDARD.encode(&go.answer.payload),
             frames: go.frames,
         });
-        if is_last {
-            break;
-        }
     }
     let vector = Vector {
         fabric: options.fabric.clone(),

@@ -17,6 +17,12 @@ pub(super) fn returned(value: Vec<u8>) -> Vec<u8> {
         .into_bytes()
 }
 
+/// The bookmark after the last page of a range: its end as Fabric writes it into the request, a JSON string without its quotes.
+pub(super) fn bookmark_after(end: &str) -> String {
+    let quoted = Value::from(end).to_string();
+    quoted.trim_matches('"').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,6 +31,12 @@ mod tests {
     fn objects_come_back_sorted_compact_and_escaped() {
         let written = br#"{ "b": "<&>", "a": [2, 1] }"#.to_vec();
         assert_eq!(returned(written), br#"{"a":[2,1],"b":"\u003c\u0026\u003e"}"#);
+    }
+
+    #[test]
+    fn a_composite_ranges_end_is_a_bookmark_with_escapes() {
+        assert_eq!(bookmark_after("key~"), "key~");
+        assert_eq!(bookmark_after("\0t\0\u{10FFFF}"), "\\u0000t\\u0000\u{10FFFF}");
     }
 
     #[test]

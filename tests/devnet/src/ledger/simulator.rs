@@ -330,7 +330,7 @@ impl Simulator {
     pub(crate) fn bookmark_at_the_end(&self, cursor: &QueryCursor) -> String {
         match self.database {
             StateDatabase::GoLevelDb => String::new(),
-            StateDatabase::CouchDb => cursor.end.clone(),
+            StateDatabase::CouchDb => couchdb::bookmark_after(&cursor.end),
         }
     }
 
