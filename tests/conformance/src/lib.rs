@@ -13,5 +13,5 @@ mod vector;
 
 pub use self::chaincode::ScriptedChaincode;
 pub use self::said::{Said, said};
-pub use self::script::{ScriptedCall, couchdb_script, idemix_script, script};
+pub use self::script::{ScriptedCall, attributes_script, couchdb_script, idemix_script, script};
 pub use self::vector::{Frame, RecordedCall, Side, Vector, VectorError, essential};

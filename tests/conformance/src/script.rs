@@ -67,3 +67,11 @@ pub fn couchdb_script() -> Result<Vec<ScriptedCall>, serde_json::Error> {
 pub fn idemix_script() -> Result<Vec<ScriptedCall>, serde_json::Error> {
     serde_json::from_str(include_str!("../script-idemix.json"))
 }
+
+/// The call by a client with attributes, `script-attributes.json`.
+///
+/// # Errors
+/// If the file is not what it should be.
+pub fn attributes_script() -> Result<Vec<ScriptedCall>, serde_json::Error> {
+    serde_json::from_str(include_str!("../script-attributes.json"))
+}

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use shim_conformance::{ScriptedCall, Vector, couchdb_script, idemix_script, script};
+use shim_conformance::{ScriptedCall, Vector, attributes_script, couchdb_script, idemix_script, script};
 
 const TABLE: &str = include_str!("../../../chaincode/shim/PARITY.md");
 
@@ -23,7 +23,7 @@ const OURS_ALONE: [&str; 1] = ["A range past the peer's totalQueryLimit"];
 
 /// The calls of all scripts.
 fn all() -> impl Iterator<Item = ScriptedCall> {
-    let scripts = [script(), couchdb_script(), idemix_script()];
+    let scripts = [script(), couchdb_script(), idemix_script(), attributes_script()];
     scripts.into_iter().flat_map(Result::unwrap)
 }
 
@@ -100,6 +100,13 @@ fn every_call_that_the_table_names_was_recorded_on_both_versions() {
             [
                 include_str!("../vectors/v2.5.16-idemix.json"),
                 include_str!("../vectors/v3.1.5-idemix.json"),
+            ],
+        ),
+        (
+            attributes_script(),
+            [
+                include_str!("../vectors/v2.5.16-attributes.json"),
+                include_str!("../vectors/v3.1.5-attributes.json"),
             ],
         ),
     ];

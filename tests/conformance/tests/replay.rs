@@ -24,6 +24,24 @@ async fn our_shim_says_what_gos_shim_said_to_a_v3_peer() {
     replay(include_str!("../vectors/v3.1.5.json")).await;
 }
 
+/// A client whose certificate carries attributes as Fabric CA writes them.
+#[tokio::test]
+async fn our_shim_reads_a_clients_attributes_as_gos_shim_did() {
+    for vector in [
+        include_str!("../vectors/v2.5.16-attributes.json"),
+        include_str!("../vectors/v3.1.5-attributes.json"),
+    ] {
+        let vector: Vector = serde_json::from_str(vector).unwrap();
+        let [call] = vector.calls.as_slice() else {
+            panic!("{} calls", vector.calls.len());
+        };
+        let last = call.frames.last().unwrap().read().unwrap();
+        let answer = String::from_utf8_lossy(&last.payload).into_owned();
+        assert!(answer.contains("broker7"), "{answer}");
+        played::replay(&vector).await;
+    }
+}
+
 /// How many results a recorded peer, on CouchDB, gave to each query of a call; its answer's first message has them, or a refusal.
 fn rich_answers(vector: &Vector, name: &str) -> Vec<usize> {
     let call = vector.calls.iter().find(|call| call.name == name).unwrap();

@@ -2,19 +2,25 @@
 //! the Go chaincode behind it and once with ours, and what the peer endorses must be the same, byte for byte. Then the call is
 //! submitted, if the script says so. Writes the test vector; ends with 1 if anything differs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chaincode_shim::Response;
 use clap::Parser;
 use devnet::client::{Client, SignedCall};
+use devnet::config::NetworkConfig;
 use devnet::identity::SigningIdentity;
+use devnet::policy::Role;
 use fabric_protos::protos::endorser_client::EndorserClient;
 use fabric_protos::protos::{ProposalResponse, TxValidationCode};
 use serde::Deserialize;
-use shim_conformance::{Frame, RecordedCall, ScriptedCall, Vector, couchdb_script, essential, said, script};
+use shim_conformance::{
+    Frame, RecordedCall, ScriptedCall, Vector, attributes_script, couchdb_script, essential, said, script,
+};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -37,6 +43,10 @@ struct Options {
     /// Version or commit of the Go shim, for the vector.
     #[arg(long)]
     go_shim: String,
+    /// Attributes as Fabric CA writes them, of a client to whom the network's own authority issues a certificate; it makes the calls of
+    /// script-attributes.json.
+    #[arg(long, value_delimiter = ',', value_parser = attribute)]
+    attributes: Vec<(String, String)>,
     /// The peer is on CouchDB: the calls of script-couchdb.json in place of script.json.
     #[arg(long)]
     couchdb: bool,
@@ -60,6 +70,40 @@ struct Organisation {
     peer_host_alias: String,
     tls_ca: PathBuf,
     users: PathBuf,
+}
+
+/// `NAME=VALUE`.
+fn attribute(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| format!("{text:?} is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// A client's identity with attributes, by the organisation's authority. Its files are copied: the network's own are not ours to write to.
+fn issue(
+    organisation: &Organisation,
+    attributes: &BTreeMap<String, String>,
+) -> Result<SigningIdentity, Failure> {
+    let home = organisation
+        .users
+        .parent()
+        .ok_or("the users' folder has no parent")?;
+    let config = NetworkConfig::with_organisations(&[&organisation.msp]);
+    let copy = tempfile::tempdir()?;
+    let domain = &config.organisations.first().ok_or("no organisation")?.domain;
+    let to = copy.path().join("peerOrganizations").join(domain);
+    for folder in ["ca", "tlsca"] {
+        fs::create_dir_all(to.join(folder))?;
+        for file in fs::read_dir(home.join(folder))? {
+            let file = file?;
+            fs::copy(file.path(), to.join(folder).join(file.file_name()))?;
+        }
+    }
+    let material = devnet::generate_material(&config, copy.path())?;
+    let tomorrow = SystemTime::now() + Duration::from_secs(24 * 60 * 60);
+    let organisation = material.organisation(&organisation.msp)?;
+    Ok(organisation.issue_identity("broker7", Role::Client, attributes, tomorrow)?)
 }
 
 /// A peer, and the folder of the proxy before its chaincode.
@@ -190,10 +234,16 @@ async fn record(options: &Options) -> Result<usize, Failure> {
         .ok_or("the network has no such organisation")?;
     let directory = options.directory.join(&options.msp);
     let mut recorder = Recorder::connect(organisation, &network.channel, directory.clone()).await?;
+    if !options.attributes.is_empty() {
+        let identity = issue(organisation, &options.attributes.iter().cloned().collect())?;
+        recorder.client = recorder.client.with_identity(identity);
+    }
     let mut differences = Differences::default();
     let mut calls = Vec::new();
     let script = if options.couchdb {
         couchdb_script()?
+    } else if !options.attributes.is_empty() {
+        attributes_script()?
     } else {
         script()?
     };
