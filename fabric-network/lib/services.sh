@@ -15,6 +15,8 @@ sidecar_operations_port() { echo $(($(organisation_port "$1") + 53)); }
 build_programs() {
     local profile=$1 directory=$1
     if [[ $profile == dev ]]; then directory=debug; fi
+    need_tools cargo
+    say "building ipo-chaincode and mpc-sidecar, profile $profile (the first time this takes minutes)"
     (cd "$REPOSITORY" && cargo build --locked --quiet --profile "$profile" -p ipo-chaincode -p mpc-sidecar --bins) ||
         fail "cargo cannot build the chaincode server and the sidecar"
     CHAINCODE_PROGRAM=${CARGO_TARGET_DIR:-$REPOSITORY/target}/$directory/ipo-chaincode
@@ -43,8 +45,8 @@ run_deploy() {
             --exchange-address "$msp=127.0.0.1:$(exchange_port "$organisation")"
             --operations-address "$msp=127.0.0.1:$(sidecar_operations_port "$organisation")")
     done
-    # What the caller gives comes last: it overrules.
-    FABRIC_BIN=${BIN%/} "$REPOSITORY/scripts/deploy" "${NETWORK_ARGUMENTS[@]}" "${arguments[@]}" "$@"
+    # What the caller gives comes last: it overrules. What is deployed is started here, nobody needs to be told to.
+    FABRIC_BIN=${BIN%/} IPO_DEPLOY_STARTED_HERE=1 "$REPOSITORY/scripts/deploy" "${NETWORK_ARGUMENTS[@]}" "${arguments[@]}" "$@"
 }
 
 # run_doctor [OPTION...] : scripts/doctor for this network. The settings of our own peers are at hand.
@@ -54,7 +56,9 @@ run_doctor() {
     if ! is_adopted; then
         for organisation in "${ORGANISATIONS[@]}"; do
             for node in $(peer_nodes "$organisation"); do
-                NETWORK_ARGUMENTS+=(--peer-configuration "$(msp_of "$organisation")=$(process_directory "$node")/start")
+                if [[ -f $(process_directory "$node")/start ]]; then
+                    NETWORK_ARGUMENTS+=(--peer-configuration "$(msp_of "$organisation")=$(process_directory "$node")/start")
+                fi
             done
         done
     fi

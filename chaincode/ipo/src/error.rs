@@ -137,6 +137,21 @@ pub enum ContractError {
         /// Who may.
         allowed: String,
     },
+    /// The peer that endorses belongs to nobody who takes part in the listing, and has no sidecar to ask.
+    #[error(
+        "{function}: {endorser} is asked to endorse and takes no part in listing {listing}; allowed: the peers of {participants}, \
+         and no others"
+    )]
+    WrongEndorser {
+        /// The function.
+        function: &'static str,
+        /// The endorser's organisation.
+        endorser: String,
+        /// The listing.
+        listing: String,
+        /// Who takes part, comma-separated.
+        participants: String,
+    },
     /// The listing's status does not allow the function.
     #[error("{function}: listing {listing} is {status}; allowed: {allowed}")]
     WrongState {
@@ -369,6 +384,7 @@ impl ContractError {
             Self::ClockSkew { .. } => "CLOCK_SKEW",
             Self::NotYet { .. } => "NOT_YET",
             Self::WrongRole { .. } => "WRONG_ROLE",
+            Self::WrongEndorser { .. } => "WRONG_ENDORSER",
             Self::WrongState { .. } => "WRONG_STATE",
             Self::WrongOrderState { .. } => "WRONG_ORDER_STATE",
             Self::NotFound { .. } => "NOT_FOUND",
@@ -408,7 +424,7 @@ impl ContractError {
             | Self::InsufficientInputs { .. }
             | Self::Overflow { .. }
             | Self::ClockSkew { .. } => 400,
-            Self::WrongRole { .. } => 403,
+            Self::WrongRole { .. } | Self::WrongEndorser { .. } => 403,
             Self::NotFound { .. } | Self::NotUnspent { .. } | Self::NothingInEscrow { .. } => 404,
             Self::DuplicateOrder { .. }
             | Self::TooEarly { .. }

@@ -429,6 +429,24 @@ impl Listing {
         ))
     }
 
+    /// Refuses to be endorsed by anybody but a participant.
+    ///
+    /// # Errors
+    /// [`ContractError::WrongEndorser`].
+    pub fn require_endorser(&self, function: &'static str, endorser: &MspId) -> Result<(), ContractError> {
+        let participants = self.terms.participants();
+        if participants.contains(endorser) {
+            return Ok(());
+        }
+        let names: Vec<&str> = participants.iter().map(MspId::as_str).collect();
+        Err(ContractError::WrongEndorser {
+            function,
+            endorser: endorser.to_string(),
+            listing: self.terms.id.to_string(),
+            participants: names.join(", "),
+        })
+    }
+
     /// What was fixed at the freeze.
     ///
     /// # Errors

@@ -173,10 +173,10 @@ pub async fn status<L: Ledger>(
 }
 
 /// `SellListing`: records the outcome that the own sidecar has. Each endorser asks its own; they agree or nothing is
-/// recorded. Writes the listing's key alone, whose policy is all participants.
+/// recorded. Writes the listing's key alone, whose policy is all participants: nobody else is asked to endorse.
 ///
 /// # Errors
-/// [`ContractError::ClearingPending`], [`ContractError::ClearingFailed`], [`ContractError::InconsistentOutcome`].
+/// [`ContractError::WrongEndorser`], [`ContractError::ClearingPending`], [`ContractError::ClearingFailed`], [`ContractError::InconsistentOutcome`].
 pub async fn sell<L: Ledger>(
     tx: &Transaction<'_, L>,
     sidecar: &impl Sidecar,
@@ -186,6 +186,7 @@ pub async fn sell<L: Ledger>(
     const FUNCTION: &str = "SellListing";
     let mut listing: Listing = tx.read(Key::Listing(id)).await?;
     listing.require_participant(FUNCTION, &tx.caller)?;
+    listing.require_endorser(FUNCTION, endorser)?;
     if listing.status != Status::Frozen {
         return Err(listing.wrong_state(FUNCTION, "frozen"));
     }

@@ -287,6 +287,12 @@ fn a_sale_waits_for_the_own_sidecar_and_says_for_whom() {
         sell(A, &Told::outcome(session_id, 700, [1_000, 0, 0])),
         "WRONG_STATE",
     );
+    let endorsed_by_central = world.call(A, async |tx| {
+        clearing::sell(tx, &down, &msp(CENTRAL), &listing("Estatia")).await
+    });
+    let message = code(endorsed_by_central, "WRONG_ENDORSER");
+    let takes_part = "allowed: the peers of BrokerAMSP, BrokerBMSP, USBankMSP, and no others";
+    assert!(message.ends_with(takes_part), "{message}");
 }
 
 #[test]
