@@ -179,12 +179,18 @@ impl Floor {
         endorsed.iter().map(|one| record::answer(&one.result)).collect()
     }
 
-    /// A refusal, without what sidecars that have not met yet say of each other: it is chance whether they have tried.
+    /// A refusal, without what sidecars that have not met yet say of each other (it is chance whether they have tried), and without
+    /// the list of all functions, which grows.
     fn refusal(error: &ClientError) -> Value {
+        let short = |said: &mut Value| {
+            let text = said.as_str().unwrap_or_default();
+            let text = text.split_once("; attempt ").map_or(text, |(before, _)| before);
+            *said = json!(text.split_once("; contract ").map_or(text, |(before, _)| before));
+        };
         let mut refusal = record::refusal(error);
+        short(&mut refusal["message"]);
         for detail in refusal["details"].as_array_mut().into_iter().flatten() {
-            let said = detail[1].as_str().unwrap_or_default();
-            detail[1] = json!(said.split_once("; attempt ").map_or(said, |(said, _)| said));
+            short(&mut detail[1]);
         }
         refusal
     }
