@@ -295,6 +295,42 @@ fn a_sale_waits_for_the_own_sidecar_and_says_for_whom() {
     assert!(message.ends_with(takes_part), "{message}");
 }
 
+/// An organisation that was caught is named to the other's own users, with the check that caught it.
+#[test]
+fn clearing_status_says_whom_the_own_sidecar_suspects_and_why() {
+    let mut world = World::listed();
+    world.place(A, "a1", &[(700, 1_000)]);
+    let session_id = hex::encode(world.freeze());
+    let why = "attempt 2: 'BrokerBMSP' did not show that it computes on its frozen book: party 1: check 'parity' \
+               failed in round 0, repetition 3";
+    let sidecar = Told::pending(proto::StatusResponse {
+        state: State::Waiting.into(),
+        waiting_for: vec!["USBankMSP".to_owned()],
+        attempts: 2,
+        max_attempts: 3,
+        last_error: why.to_owned(),
+        suspects: vec!["BrokerBMSP".to_owned()],
+    });
+    let told = world
+        .call(A, async |tx| {
+            clearing::status(tx, &sidecar, &listing("Estatia")).await
+        })
+        .unwrap();
+    assert_eq!(
+        serde_json::to_value(told).unwrap(),
+        json!({
+            "listing": "Estatia",
+            "sessionId": session_id,
+            "state": "waiting",
+            "waitingFor": ["USBankMSP"],
+            "attempts": 2,
+            "maxAttempts": 3,
+            "lastError": why,
+            "suspects": ["BrokerBMSP"],
+        })
+    );
+}
+
 #[test]
 fn clearing_is_for_participants_of_a_frozen_listing() {
     let mut world = World::listed();

@@ -646,7 +646,10 @@ impl Sidecar for Told {
 
     async fn status(&self, _: proto::StatusRequest) -> Result<proto::StatusResponse, SidecarError> {
         self.check()?;
-        Ok(proto::StatusResponse::default())
+        Ok(match &self.answer.answer {
+            Some(proto::outcome_response::Answer::Pending(status)) => status.clone(),
+            _ => proto::StatusResponse::default(),
+        })
     }
 
     async fn outcome(&self, _: proto::OutcomeRequest) -> Result<proto::OutcomeResponse, SidecarError> {

@@ -197,6 +197,37 @@ async fn parities_chosen_after_the_coin() {
     }
 }
 
+/// An answer that is right for one honest party and wrong for another, or wrong for both: who finds it wrong sends no share of the
+/// outcome, so that nobody has all of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_share_of_an_outcome_is_sent_where_a_proof_is_wrong() {
+    for deceived in [&[2][..], &[0, 2]] {
+        let sent: [Arc<Mutex<usize>>; 3] = Default::default();
+        let network = MemoryTransport::network(3).into_iter().enumerate();
+        let network = network.map(|(party, transport)| {
+            let sent = Arc::clone(&sent[party]);
+            Interceptor::new(transport, move |intercepted| {
+                let lies = party == CHEATER && deceived.contains(&intercepted.to);
+                if lies && intercepted.is_step(Step::ANSWER) {
+                    *intercepted.frame.message.last_mut().unwrap() ^= 1;
+                }
+                // In the first round nothing but the outcome is opened: no level next to the one probed is known yet.
+                if intercepted.is_step(Step::OPEN) {
+                    *sent.lock().unwrap() += 1;
+                }
+                Fate::Deliver
+            })
+        });
+        caught(
+            &run_over(&market(), network.collect(), Cheat::default()).await,
+            &["level sum"],
+        );
+        for &party in deceived {
+            assert_eq!(*sent[party].lock().unwrap(), 0, "party {party}");
+        }
+    }
+}
+
 /// With 4 repetitions in place of 40 a changed input passes one time in 16: whenever it is in none of the 4 subsets, and never else.
 /// The demand that was put in then counts.
 #[tokio::test(flavor = "multi_thread")]
