@@ -294,3 +294,6 @@ impl<T: Transport> Preprocessed<T> {
         Online::start(self.links, self.material, session, counter).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,5 +3,6 @@
 
 pub mod hunt;
 pub mod mutation;
+mod proofs;
 mod shim_stream;
 pub mod targets;

@@ -20,10 +20,11 @@ use order_commitments::{BookCommitment, Commitment, DemandSchedule, OrderRules, 
 use prost::Message;
 
 use crate::hunt::Target;
+use crate::proofs::{book_proof, book_proof_seeds, round_proof, round_proof_seeds};
 use crate::shim_stream::{converse, message, typed};
 
 /// All of them.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: [Target; 15] = [
     target("stream", stream, stream_seeds),
     target("transaction", transaction, transaction_seeds),
     target("ready", ready, ready_seeds),
@@ -37,6 +38,8 @@ pub const TARGETS: [Target; 13] = [
     target("private-records", private_records, private_records_seeds),
     target("listing", listing, listing_seeds),
     target("commitment", commitment, commitment_seeds),
+    target("book-proof", book_proof, book_proof_seeds),
+    target("round-proof", round_proof, round_proof_seeds),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]) -> String, seeds: fn() -> Vec<Vec<u8>>) -> Target {
@@ -44,7 +47,7 @@ const fn target(name: &'static str, run: fn(&[u8]) -> String, seeds: fn() -> Vec
 }
 
 /// Several byte strings in one: each is preceded by its length, two bytes; the last may be shorter than it says.
-fn pieces(mut input: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn pieces(mut input: &[u8]) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     while let Some((length, rest)) = input.split_first_chunk::<2>() {
         let length = usize::from(u16::from_be_bytes(*length)).min(rest.len());
@@ -55,7 +58,7 @@ fn pieces(mut input: &[u8]) -> Vec<Vec<u8>> {
     pieces
 }
 
-fn joined(pieces: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn joined(pieces: &[Vec<u8>]) -> Vec<u8> {
     let mut input = Vec::new();
     for piece in pieces {
         input.extend(u16::try_from(piece.len()).unwrap_or(u16::MAX).to_be_bytes());

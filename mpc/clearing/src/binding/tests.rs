@@ -7,11 +7,12 @@ mod deviant;
 mod messages;
 mod replays;
 mod rounds;
+mod simulator;
 
-use deviant::{Cheat, Run, run};
+use deviant::Run;
 
 use super::*;
-use crate::{market::Market, protocol::tests::simulated};
+use crate::market::Market;
 
 const CHEATER: usize = 1;
 
@@ -53,20 +54,4 @@ fn caught(runs: &[Run], checks: &[&str]) {
         assert_eq!(opened, None, "{checks:?}");
     }
     assert!(named > 0, "nobody named the cheater for {checks:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_honest_parties_open_is_what_the_outcome_tells_and_fair_coins() {
-    for (lots, fan_out) in [(60, 1), (60, 3), (120, 2), (200, 1)] {
-        let market = Market::new(lots, fan_out, &[&[50, 40, 7], &[40, 40, 20], &[30, 0, 0]]);
-        let expected = market.expected();
-        for (result, transcript) in run(&market, Cheat::default()).await {
-            assert_eq!(result.as_ref(), Ok(&expected));
-            let (parities, rest): (Vec<_>, Vec<_>) = transcript
-                .into_iter()
-                .partition(|opening| matches!(opening, Opening::Parities { .. }));
-            assert_eq!(rest, simulated(&market.terms, &expected));
-            assert!(!parities.is_empty() && parities.len().is_multiple_of(3));
-        }
-    }
 }

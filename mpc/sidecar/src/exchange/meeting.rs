@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::link::{self, Inbound, Link, Traffic};
 use super::{Arrival, Dialler, StreamTransport, Visitor};
@@ -76,6 +77,10 @@ struct Met {
     /// With a reader for as long as others are waited for: one that has left must be noticed, ready or not. Else three that wait
     /// for each other in a ring would do so for ever.
     inbound: Arc<Mutex<Inbound>>,
+    /// Ends that reader, and with it the stream, when the peer comes again on another one. Else a peer that dials over and over would
+    /// leave any number of streams open.
+    reading: CancellationToken,
+    _let_go: DropGuard,
 }
 
 enum Event {
@@ -97,6 +102,8 @@ enum Event {
     },
     /// A peer that is ready has sent the attempt's first message: it waits for nobody any more.
     Began,
+    /// A stream in whose place another one came is closed.
+    LetGo,
 }
 
 impl Place {
@@ -225,7 +232,7 @@ impl Place {
                     (party, hello, link)
                 }
                 Event::Dialled { party, link, hello } => (party, hello, *link),
-                Event::Began => continue,
+                Event::Began | Event::LetGo => continue,
                 Event::Spoke { party, epoch, said } => {
                     let Some(slot) = met.get_mut(party) else { continue };
                     let Some(peer) = slot.as_mut().filter(|peer| peer.epoch == epoch) else {
@@ -234,7 +241,8 @@ impl Place {
                     match said {
                         Ok(id) => {
                             peer.ready = Some(id);
-                            events.push(Box::pin(watch(party, epoch, peer.inbound.clone())));
+                            let watching = watch(party, epoch, peer.inbound.clone());
+                            events.push(read(peer.reading.clone(), watching));
                         }
                         Err(reason) => {
                             *slot = None;
@@ -271,9 +279,12 @@ impl Place {
                 traffic,
             } = link;
             let inbound = Arc::new(Mutex::new(inbound));
-            events.push(Box::pin(listen(party, epochs, inbound.clone())));
+            let reading = CancellationToken::new();
+            events.push(read(reading.clone(), listen(party, epochs, inbound.clone())));
             if let Some(slot) = met.get_mut(party) {
                 *slot = Some(Met {
+                    _let_go: reading.clone().drop_guard(),
+                    reading,
                     hello,
                     outbound,
                     traffic,
@@ -432,6 +443,17 @@ impl Place {
             Event::Knocked { party, tries }
         })
     }
+}
+
+/// Reads from a stream until it is let go of.
+fn read(
+    reading: CancellationToken,
+    reader: impl Future<Output = Event> + Send + 'static,
+) -> BoxFuture<'static, Event> {
+    Box::pin(async move {
+        let read = reading.run_until_cancelled_owned(reader).await;
+        read.unwrap_or(Event::LetGo)
+    })
 }
 
 /// Waits for a peer's `Ready`, or for its stream to break.

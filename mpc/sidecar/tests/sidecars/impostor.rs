@@ -10,12 +10,13 @@ use fabric_protos::ipo::sidecar::v1 as wire;
 use fabric_protos::ipo::sidecar::v1::exchange_client::ExchangeClient;
 use fabric_protos::ipo::sidecar::v1::frame::Body;
 use hyper_util::rt::TokioIo;
+use mpc_engine::{Transport, TransportError};
 use order_commitments::PROTOCOL_VERSION;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_stream::wrappers::ReceiverStream;
@@ -28,6 +29,18 @@ use crate::network::{LIMIT, Network};
 /// Speaks for the first organisation to the second's sidecar: greets until it is heard, lets an attempt begin, and ends it
 /// with garbage. Answers that sidecar's greeting, and the stream, which would break too early if it were dropped at once.
 pub(crate) async fn break_off(network: &Network, greeting: wire::Frame) -> (wire::Hello, Dialled) {
+    let (theirs, _, (frames, answers)) = begin(network, greeting).await;
+    let garbage = wire::Chunk {
+        payload: vec![7; 100],
+        more: false,
+    };
+    say(&frames, Body::Chunk(garbage)).await;
+    (theirs, (frames, answers))
+}
+
+/// Speaks for the first organisation to the second's sidecar: greets until it is heard, and lets an attempt begin. Answers that
+/// sidecar's greeting, the attempt's id and the stream.
+pub(crate) async fn begin(network: &Network, greeting: wire::Frame) -> (wire::Hello, [u8; 32], Dialled) {
     let greeted = async {
         loop {
             if let Some(greeted) = greet(network, greeting.clone()).await {
@@ -39,18 +52,17 @@ pub(crate) async fn break_off(network: &Network, greeting: wire::Frame) -> (wire
     let Some(Body::Ready(ready)) = next(&mut answers).await else {
         panic!("no ready")
     };
-    let garbage = wire::Chunk {
-        payload: vec![7; 100],
-        more: false,
-    };
-    for body in [Body::Ready(ready), Body::Chunk(garbage)] {
-        frames.send(wire::Frame { body: Some(body) }).await.unwrap();
-    }
-    (theirs, (frames, answers))
+    let id = ready.attempt_id.as_slice().try_into().unwrap();
+    say(&frames, Body::Ready(ready)).await;
+    (theirs, id, (frames, answers))
+}
+
+async fn say(frames: &mpsc::Sender<wire::Frame>, body: Body) {
+    frames.send(wire::Frame { body: Some(body) }).await.unwrap();
 }
 
 /// None if the sidecar has sent the visitor away: it was at the end of another attempt.
-async fn greet(network: &Network, greeting: wire::Frame) -> Option<(wire::Hello, Dialled)> {
+pub(crate) async fn greet(network: &Network, greeting: wire::Frame) -> Option<(wire::Hello, Dialled)> {
     let (cert, key) = (network.home(0).join("cert.pem"), network.home(0).join("key.pem"));
     let (frames, mut answers) = dial(network, 1, Some((&cert, &key)), greeting).await.ok()?;
     match next(&mut answers).await {
@@ -136,4 +148,59 @@ pub(crate) async fn dial(
         .await?
         .into_inner();
     Ok((frames, answers))
+}
+
+/// The engine's transport from the first of two organisations to the second, over a stream that [`begin`] made.
+pub(crate) struct Spoken {
+    frames: mpsc::Sender<wire::Frame>,
+    answers: Mutex<Streaming<wire::Frame>>,
+}
+
+impl Spoken {
+    pub(crate) fn over((frames, answers): Dialled) -> Self {
+        Self {
+            frames,
+            answers: Mutex::new(answers),
+        }
+    }
+}
+
+impl Transport for Spoken {
+    fn parties(&self) -> usize {
+        2
+    }
+
+    fn me(&self) -> usize {
+        0
+    }
+
+    async fn send(&self, _: usize, frame: Vec<u8>) -> Result<(), TransportError> {
+        let mut pieces = frame.chunks(200 << 10).peekable();
+        while let Some(piece) = pieces.next() {
+            let chunk = wire::Chunk {
+                payload: piece.to_vec(),
+                more: pieces.peek().is_some(),
+            };
+            let frame = wire::Frame {
+                body: Some(Body::Chunk(chunk)),
+            };
+            let sent = self.frames.send(frame).await;
+            sent.map_err(|_| TransportError::Closed)?;
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, _: usize) -> Result<Vec<u8>, TransportError> {
+        let mut answers = self.answers.lock().await;
+        let mut message = Vec::new();
+        loop {
+            let Some(Body::Chunk(chunk)) = next(&mut answers).await else {
+                return Err(TransportError::Closed);
+            };
+            message.extend_from_slice(&chunk.payload);
+            if !chunk.more {
+                return Ok(message);
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The sidecar from outside: its clearing, its restarts, its refusals, its program.
 
+mod cheats;
 mod clearing;
 mod damage;
 mod impostor;

@@ -16,7 +16,7 @@ use crate::market::Market;
 async fn altered_messages() {
     type Alteration = fn(&mut Vec<u8>);
     let last: Alteration = |message| *message.last_mut().unwrap() ^= 1;
-    let alterations: [(Step, Alteration, &[&str]); 11] = [
+    let alterations: [(Step, Alteration, &[&str]); 13] = [
         // What follows in the attempt hashes the book's message.
         (Step::PUBLISH, last, &["tie", "mask opening"]),
         (Step::PUBLISH, |message| message[3] ^= 1, &["book count"]),
@@ -25,7 +25,26 @@ async fn altered_messages() {
         (Step::PUBLISH, |message| message.push(0), &["encoding"]),
         (Step::INPUT, |message| message.truncate(64), &["encoding"]),
         (Step::ANSWER, last, &["level sum"]),
+        // The blinding of the proof that they are bits, the last scalar but one.
+        (
+            Step::ANSWER,
+            |message| {
+                let bits_blinding = message.len() - 33;
+                message[bits_blinding] ^= 1;
+            },
+            &["bits"],
+        ),
         (Step::ANSWER, Vec::clear, &["encoding"]),
+        // The blinding of the first row's response: before it come the masked sums, three points, a scalar and a response for
+        // each bit.
+        (
+            Step::ANSWER,
+            |message| {
+                let responses = 40 * SUM + 3 * 64 + 32;
+                message[responses + 32 * market().terms.demand_bits + 31] ^= 1;
+            },
+            &["rows"],
+        ),
         // Masks that are another after the coin, by an even and an odd number.
         (Step::ANSWER, |message| message[SUM - 1] ^= 2, &["mask opening"]),
         (
