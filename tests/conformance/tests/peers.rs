@@ -8,7 +8,6 @@ mod played;
 
 use std::env;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -27,16 +26,10 @@ const GO_SHIM: &str = "fabric-chaincode-go ea8b304";
 /// Methods whose answers belong to one proposal.
 const OWN: [&str; 3] = ["GetCreator", "GetBinding", "GetSignedProposal"];
 
-fn skipped(why: &str) {
-    // Past the test harness, which shows nobody what a passing test prints.
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "skipped: {why}").unwrap();
-}
-
 fn given(variable: &str, what: &str) -> Option<String> {
     let given = env::var(variable).ok().filter(|value| !value.is_empty());
     if given.is_none() {
-        skipped(&format!("{what} ({variable} is not set)"));
+        fabric::say_skipped(&format!("{what} ({variable} is not set)"));
     }
     given
 }
@@ -172,26 +165,12 @@ fn rich_queries_on_couchdb_are_as_gos_shim_asks_them() {
     }
 }
 
-/// `idemixgen`, beside Fabric's programs or in `PATH`.
-fn idemixgen() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::var_os("FABRIC_BIN").map(PathBuf::from).into_iter();
-    let found = folders
-        .chain(env::split_paths(&path))
-        .map(|folder| folder.join("idemixgen"))
-        .find(|program| program.is_file());
-    if found.is_none() {
-        skipped("no idemixgen (beside Fabric's programs or in PATH)");
-    }
-    found
-}
-
 #[tokio::test]
 async fn an_idemix_caller_is_to_ours_what_it_is_to_gos_shim() {
     if !fabric::is_here() {
         return;
     }
-    let Some(idemixgen) = idemixgen() else {
+    let Some(idemixgen) = fabric::optional_program("idemixgen") else {
         return;
     };
     let Some(go) = given("CONFORMANCE_GO", "no chaincode on Go's shim") else {

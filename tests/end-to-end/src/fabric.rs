@@ -43,11 +43,32 @@ pub struct FabricNetwork {
 pub fn is_here() -> bool {
     let here = env::var_os("FABRIC_BIN").is_some_and(|directory| !directory.is_empty());
     if !here {
-        // Past the test harness, which shows nobody what a passing test prints.
-        let mut stderr = std::io::stderr();
-        writeln!(stderr, "skipped: no Fabric binaries (FABRIC_BIN is not set)").unwrap();
+        say_skipped("no Fabric binaries (FABRIC_BIN is not set)");
     }
     here
+}
+
+/// Says that a test is skipped and why, where a reader sees it.
+pub fn say_skipped(why: &str) {
+    // Past the test harness, which shows nobody what a passing test prints.
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped: {why}").unwrap();
+}
+
+/// A program that is not among those that every network needs, beside Fabric's own or in `PATH`; says "skipped" without it.
+#[must_use]
+pub fn optional_program(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let beside = env::var_os("FABRIC_BIN").map(PathBuf::from);
+    let found = beside
+        .into_iter()
+        .chain(env::split_paths(&path))
+        .map(|folder| folder.join(name))
+        .find(|program| program.is_file());
+    if found.is_none() {
+        say_skipped(&format!("no {name} (beside Fabric's programs or in PATH)"));
+    }
+    found
 }
 
 /// The major and minor version of Fabric's programs: `v2.5`, `v3.1`.
