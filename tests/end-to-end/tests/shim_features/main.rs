@@ -71,6 +71,7 @@ features! {
 features! {
     play_on_real_peers:
     streams::keepalive_messages_are_echoed,
+    streams::arguments_that_fit_no_message_end_the_stream,
     streams::a_call_of_29_s_ends_well,
 }
 
