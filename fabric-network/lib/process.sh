@@ -93,7 +93,8 @@ wait_for_process() {
     local name=$1 seconds=$2 what=$3 deadline=$((SECONDS + $2))
     shift 3
     until "$@" >/dev/null 2>&1; do
-        running "$name" >/dev/null || fail_as_ended "$name"
+        # While the start script becomes the program, it has no environment to know it by.
+        running "$name" >/dev/null || { sleep 0.2 && running "$name" >/dev/null; } || fail_as_ended "$name"
         ((SECONDS < deadline)) || fail "$name: $what: not after $seconds s; see $(process_directory "$name")/log"
         sleep 0.2
     done
