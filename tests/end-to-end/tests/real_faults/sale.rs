@@ -258,9 +258,10 @@ impl<'a> Sale<'a> {
             for (broker, orders) in [(BROKER_A, 2), (BROKER_B, 1)] {
                 let records = desk.query("QueryOrderRecords", &[id, broker.msp]).await.unwrap();
                 assert_eq!(records.as_array().unwrap().len(), orders, "{id}: {records}");
-                let book = listing["clearing"]["books"].as_array().into_iter().flatten();
-                let book = book.filter(|book| book["msp"] == broker.msp).count();
-                assert!(book <= 1, "{id}: {}", listing["clearing"]);
+                let books = listing["books"].as_array().unwrap().iter();
+                let own: Vec<&Value> = books.filter(|book| book["msp"] == broker.msp).collect();
+                let counts: Vec<&Value> = own.iter().map(|book| &book["book"]["count"]).collect();
+                assert_eq!(counts, [orders], "{id}: {}", listing["books"]);
             }
         }
         for (broker, order, quantity) in ALLOTTED {
