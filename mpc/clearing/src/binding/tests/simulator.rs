@@ -7,7 +7,7 @@ use mpc_engine::{
     interceptor::{Fate, Interceptor},
     transport::MemoryTransport,
 };
-use order_commitments::binding::REPETITIONS;
+use order_commitments::{AllocationRule, binding::REPETITIONS};
 
 use super::deviant::{Cheat, SUM, run_over};
 use crate::{market::Market, protocol::tests::simulated, transcript::Opening};
@@ -77,9 +77,18 @@ fn begins_a_round(before: Option<&Opening>, opening: &Opening) -> bool {
 async fn everything_opened_follows_from_the_outcome() {
     // Ones in each of the 128 bits that a mask covers, and how many sums there were.
     let (mut ones, mut all) = ([0_usize; 128], 0_usize);
-    for (lots, fan_out) in [(60, 1), (60, 3), (120, 2), (200, 1)] {
-        let market = Market::new(lots, fan_out, &[&[50, 40, 7], &[40, 40, 20], &[30, 0, 0]]);
-        let (opened, sums) = observed(&market).await;
+    let market = |lots, fan_out| Market::new(lots, fan_out, &[&[50, 40, 7], &[40, 40, 20], &[30, 0, 0]]);
+    let markets = [
+        market(60, 1),
+        market(60, 3),
+        market(60, 1).with_terms(|terms| terms.rule = AllocationRule::ProRata),
+        market(120, 2),
+        // Undersubscribed: sold, and failed.
+        market(200, 1),
+        market(200, 1).with_terms(|terms| terms.min_subscription = 121),
+    ];
+    for (number, market) in markets.iter().enumerate() {
+        let (opened, sums) = observed(market).await;
 
         let mut expected = Vec::new();
         let mut round = 0;
@@ -95,7 +104,7 @@ async fn everything_opened_follows_from_the_outcome() {
             }
             expected.push(opening.clone());
         }
-        assert_eq!(opened, expected, "{lots} lots, fan-out {fan_out}");
+        assert_eq!(opened, expected, "market {number}");
         assert!(sums.iter().all(|sums| sums.len() == round));
 
         for sum in sums.iter().flatten().flatten() {
