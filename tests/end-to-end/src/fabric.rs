@@ -38,12 +38,26 @@ pub struct FabricNetwork {
     environment: Vec<(&'static str, String)>,
 }
 
-/// Whether `FABRIC_BIN` names a directory of Fabric's programs; says "skipped" where a reader sees it otherwise.
+/// The directory of Fabric's programs: `FABRIC_BIN`, or the one of `PATH` that has them.
+fn programs() -> Option<PathBuf> {
+    let named = env::var_os("FABRIC_BIN").filter(|directory| !directory.is_empty());
+    named.map(PathBuf::from).or_else(|| {
+        let path = env::var_os("PATH")?;
+        let has = |directory: &PathBuf| {
+            ["peer", "orderer", "osnadmin", "cryptogen", "configtxgen"]
+                .iter()
+                .all(|program| directory.join(program).is_file())
+        };
+        env::split_paths(&path).find(has)
+    })
+}
+
+/// Whether Fabric's programs are here, in `FABRIC_BIN` or in `PATH`; says "skipped" where a reader sees it otherwise.
 #[must_use]
 pub fn is_here() -> bool {
-    let here = env::var_os("FABRIC_BIN").is_some_and(|directory| !directory.is_empty());
+    let here = programs().is_some();
     if !here {
-        say_skipped("no Fabric binaries (FABRIC_BIN is not set)");
+        say_skipped("no Fabric binaries (FABRIC_BIN is not set, and PATH has none)");
     }
     here
 }
@@ -59,7 +73,7 @@ pub fn say_skipped(why: &str) {
 #[must_use]
 pub fn optional_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
-    let beside = env::var_os("FABRIC_BIN").map(PathBuf::from);
+    let beside = programs();
     let found = beside
         .into_iter()
         .chain(env::split_paths(&path))
@@ -74,7 +88,7 @@ pub fn optional_program(name: &str) -> Option<PathBuf> {
 /// The major and minor version of Fabric's programs: `v2.5`, `v3.1`.
 #[must_use]
 pub fn version() -> String {
-    let peer = Path::new(&env::var_os("FABRIC_BIN").unwrap()).join("peer");
+    let peer = programs().unwrap().join("peer");
     let output = Command::new(peer).arg("version").output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let version = said

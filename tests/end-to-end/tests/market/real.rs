@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -101,11 +100,7 @@ impl Drop for Network {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn traps_and_a_crowd_and_nothing_of_an_order_anywhere_on_real_peers() {
-    if env::var_os("FABRIC_BIN").is_none_or(|directory| directory.is_empty()) {
-        // Past the test harness, which shows nobody what a passing test prints.
-        std::io::stderr()
-            .write_all(b"skipped: no Fabric binaries (FABRIC_BIN is not set)\n")
-            .unwrap();
+    if !end_to_end_tests::fabric::is_here() {
         return;
     }
     let network = Network::up();
