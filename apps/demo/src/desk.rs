@@ -1,6 +1,6 @@
 //! One person at an organisation, calling the contract through the own peer's Gateway.
 
-use devnet::client::{Call, Client, ClientError};
+use devnet::client::{Call, Client, ClientError, Committed};
 use ipo_chaincode::sealed::{RESPONSE_KEY, Sealed};
 use serde_json::Value;
 
@@ -38,11 +38,7 @@ impl Desk {
     /// When it is refused, or invalid.
     pub async fn submit(&self, function: &str, arguments: &[&str]) -> Result<(Value, String), DemoError> {
         let committed = self.client.submit_call(&call(function, arguments)).await;
-        let (tx_id, result) = match committed {
-            Ok(committed) => (committed.tx_id, Ok(committed.result)),
-            Err(error) => (String::new(), Err(error)),
-        };
-        Ok((self.answer(function, result)?, tx_id))
+        self.committed(function, committed)
     }
 
     /// Waits until the own peer has committed somebody's transaction.
@@ -54,7 +50,8 @@ impl Desk {
         self.answer("commit status", status.map(|_| Vec::new())).map(drop)
     }
 
-    /// Submits a transaction that the own organisation alone sees and endorses, and waits until it is committed.
+    /// Submits a transaction that the own organisation alone sees and endorses, and waits until the own peer has committed it.
+    /// Answers the transaction's id too.
     ///
     /// # Errors
     /// When it is refused, or invalid.
@@ -63,13 +60,13 @@ impl Desk {
         function: &str,
         arguments: &[&str],
         transient: &[(&str, Vec<u8>)],
-    ) -> Result<Value, DemoError> {
+    ) -> Result<(Value, String), DemoError> {
         let mut call = self.at_home(function, arguments);
         for (field, value) in transient {
             call = call.transient(field, value);
         }
         let committed = self.client.submit_call(&call).await;
-        self.answer(function, committed.map(|committed| committed.result))
+        self.committed(function, committed)
     }
 
     /// Asks the own peer, and nobody else.
@@ -98,6 +95,18 @@ impl Desk {
     /// A call that no other organisation's peer gets to see.
     fn at_home(&self, function: &str, arguments: &[&str]) -> Call {
         call(function, arguments).organisations(&[self.organisation.msp])
+    }
+
+    fn committed(
+        &self,
+        function: &str,
+        committed: Result<Committed, ClientError>,
+    ) -> Result<(Value, String), DemoError> {
+        let (tx_id, result) = match committed {
+            Ok(committed) => (committed.tx_id, Ok(committed.result)),
+            Err(error) => (String::new(), Err(error)),
+        };
+        Ok((self.answer(function, result)?, tx_id))
     }
 
     fn answer(&self, function: &str, answer: Result<Vec<u8>, ClientError>) -> Result<Value, DemoError> {

@@ -72,10 +72,33 @@ impl Cast {
         arguments: &[&str],
     ) -> Result<Value, DemoError> {
         let (answer, tx_id) = self.at(organisation)?.submit(function, arguments).await?;
-        for desk in self.desks.values() {
-            desk.see(&tx_id).await?;
-        }
+        self.see(&tx_id).await?;
         Ok(answer)
+    }
+
+    /// Submits a transaction that its organisation alone sees and endorses, and waits until every peer has committed it: what others
+    /// endorse next reads the hashes of what it wrote.
+    ///
+    /// # Errors
+    /// When it is refused, or invalid.
+    pub async fn submit_privately(
+        &self,
+        organisation: Organisation,
+        function: &str,
+        arguments: &[&str],
+        transient: &[(&str, Vec<u8>)],
+    ) -> Result<Value, DemoError> {
+        let desk = self.at(organisation)?;
+        let (answer, tx_id) = desk.submit_privately(function, arguments, transient).await?;
+        self.see(&tx_id).await?;
+        Ok(answer)
+    }
+
+    async fn see(&self, tx_id: &str) -> Result<(), DemoError> {
+        for desk in self.desks.values() {
+            desk.see(tx_id).await?;
+        }
+        Ok(())
     }
 
     /// The bank's listings, as anybody sees them.
@@ -172,7 +195,6 @@ pub async fn list(cast: &Cast, offer: &Offer) -> Result<(), DemoError> {
 /// # Errors
 /// When a call is refused.
 pub async fn place(cast: &Cast, offer: &Offer, order: &Order) -> Result<(), DemoError> {
-    let desk = cast.at(order.broker)?;
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(DemoError::Randomness)?;
     let steps: Vec<_> = order
@@ -182,8 +204,8 @@ pub async fn place(cast: &Cast, offer: &Offer, order: &Order) -> Result<(), Demo
         .collect();
     let private = json!({"investor": order.investor, "steps": steps, "salt": hex::encode(salt)});
     let transient = [("order", private.to_string().into_bytes())];
-    let created = desk
-        .submit_privately("CreateOrder", &[offer.id, order.id], &transient)
+    let created = cast
+        .submit_privately(order.broker, "CreateOrder", &[offer.id, order.id], &transient)
         .await?;
     let commitment = created["commitment"].as_str().unwrap_or_default();
     cast.submit(order.broker, "SubmitOrder", &[offer.id, order.id, commitment])
@@ -297,9 +319,9 @@ pub async fn sell(cast: &Cast, offer: &Offer) -> Result<Value, DemoError> {
 /// # Errors
 /// When a call is refused.
 pub async fn settle(cast: &Cast, offer: &Offer, broker: Organisation) -> Result<(), DemoError> {
-    let desk = cast.at(broker)?;
     let ids: Vec<_> = orders_of(offer, broker).map(|order| order.id).collect();
-    desk.submit_privately("RecordAllocations", &[offer.id, &json!(ids).to_string()], &[])
+    let ids = json!(ids).to_string();
+    cast.submit_privately(broker, "RecordAllocations", &[offer.id, &ids], &[])
         .await?;
     let settled = cast.submit(broker, "Settle", &[offer.id, broker.msp]).await?;
     print_step(

@@ -119,7 +119,7 @@ impl<'a> Sale<'a> {
             .await;
         let created = match created {
             Err(error) if error.to_string().contains("was used before") => return Ok(()),
-            created => created?,
+            created => created?.0,
         };
         let commitment = created["commitment"].as_str().unwrap();
         // Another peer may be a block behind; an application asks again.
