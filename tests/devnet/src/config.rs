@@ -561,6 +561,9 @@ pub struct Limits {
     /// `chaincode.startuptimeout`: how long a server that was reached may take to register.
     #[serde(with = "duration")]
     pub startup_timeout: Duration,
+    /// `chaincode.keepalive`: how often a peer sends a KEEPALIVE to a registered chaincode; 0, as in Fabric, never.
+    #[serde(with = "duration")]
+    pub keepalive: Duration,
     /// `peer.gateway.endorsementTimeout`.
     #[serde(with = "duration")]
     pub endorsement_timeout: Duration,
@@ -586,6 +589,7 @@ impl Default for Limits {
         Self {
             execute_timeout: Duration::from_secs(30),
             startup_timeout: Duration::from_secs(300),
+            keepalive: Duration::ZERO,
             endorsement_timeout: Duration::from_secs(30),
             total_query_limit: 100_000,
             pull_retry_threshold: Duration::from_secs(60),

@@ -483,6 +483,12 @@ impl PeerView<'_> {
         self.peer.blocks()
     }
 
+    /// Waits for the next KEEPALIVE from the chaincode that runs for this peer; see [`Limits::keepalive`]. False when none runs, or when its
+    /// stream ends first.
+    pub async fn keepalive_echoed(&self, chaincode: &str) -> bool {
+        self.peer.echoed(chaincode).await
+    }
+
     /// A public key's value with its version and metadata. Waits for the commit lock, as a query does.
     pub async fn state(&self, namespace: &str, key: &str) -> Option<StateEntry> {
         self.peer.state().await.public(namespace, key).cloned()

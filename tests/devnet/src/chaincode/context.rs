@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) total_query_limit: usize,
     pub(crate) execute_timeout: Duration,
     pub(crate) startup_timeout: Duration,
+    /// Zero: no KEEPALIVE is sent.
+    pub(crate) keepalive: Duration,
     /// Ends every stream when the network stops.
     pub(crate) stop: CancellationToken,
 }

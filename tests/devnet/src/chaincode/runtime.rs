@@ -103,6 +103,15 @@ impl ChaincodeRuntime {
         Ok(stream)
     }
 
+    /// Whether the running chaincode sends a KEEPALIVE before its stream ends.
+    pub(crate) async fn echoed(&self) -> bool {
+        let stream = self.current.lock().await.clone();
+        match stream {
+            Some(stream) => stream.echoed().await,
+            None => false,
+        }
+    }
+
     /// Ends the stream, if there is one.
     pub(crate) async fn stop(&self) {
         if let Some(stream) = self.current.lock().await.take() {

@@ -15,8 +15,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
-    time::timeout,
+    sync::{mpsc, oneshot, watch},
+    time::{Instant, interval_at, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,8 @@ pub(crate) struct ChaincodeStream {
     contexts: Mutex<BTreeMap<String, Arc<TransactionContext>>>,
     /// Transactions with a request under way: a second one at the same time is dropped.
     active: Mutex<BTreeSet<String>>,
+    /// How many KEEPALIVEs the chaincode has sent back.
+    echoes: watch::Sender<u64>,
     closed: CancellationToken,
 }
 
@@ -114,13 +116,26 @@ impl ChaincodeStream {
             outgoing: link.outgoing,
             contexts: Mutex::default(),
             active: Mutex::default(),
+            echoes: watch::Sender::new(0),
         });
         tokio::spawn(Arc::clone(&stream).receive(link.incoming));
+        if !stream.settings.keepalive.is_zero() {
+            tokio::spawn(Arc::clone(&stream).keep_alive());
+        }
         Ok(stream)
     }
 
     pub(crate) fn is_open(&self) -> bool {
         !self.closed.is_cancelled()
+    }
+
+    /// Waits for the next KEEPALIVE of the chaincode; whether one came before the stream ended.
+    pub(crate) async fn echoed(&self) -> bool {
+        let mut echoes = self.echoes.subscribe();
+        tokio::select! {
+            () = self.closed.cancelled() => false,
+            changed = echoes.changed() => changed.is_ok(),
+        }
     }
 
     pub(crate) fn close(&self) {
@@ -159,11 +174,34 @@ impl ChaincodeStream {
         self.closed.cancel();
     }
 
+    /// Sends a KEEPALIVE at every interval until the stream ends. Whether it is echoed makes no difference.
+    async fn keep_alive(self: Arc<Self>) {
+        let every = self.settings.keepalive;
+        let mut ticks = interval_at(Instant::now() + every, every);
+        let sending = async {
+            loop {
+                ticks.tick().await;
+                self.send(ChaincodeMessage {
+                    r#type: Type::Keepalive.into(),
+                    ..ChaincodeMessage::default()
+                })
+                .await;
+            }
+        };
+        tokio::select! {
+            () = self.closed.cancelled() => {}
+            () = sending => {}
+        }
+    }
+
     /// Deals with one message; an error ends the stream.
     fn handle(self: &Arc<Self>, message: ChaincodeMessage) -> Result<(), String> {
         let kind = message.r#type();
         match kind {
-            Type::Keepalive => Ok(()),
+            Type::Keepalive => {
+                self.echoes.send_modify(|echoes| *echoes += 1);
+                Ok(())
+            }
             Type::Completed | Type::Error => {
                 let context = self.contexts().get(&message.txid).cloned();
                 let response = context.and_then(|context| {

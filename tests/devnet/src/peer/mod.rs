@@ -226,6 +226,7 @@ impl Peer {
                 total_query_limit: self.limits.total_query_limit,
                 execute_timeout: self.limits.execute_timeout,
                 startup_timeout: self.limits.startup_timeout,
+                keepalive: self.limits.keepalive,
                 stop: self.stop.clone(),
             };
             let invoker: Weak<dyn Invoker> = self.me.clone();
@@ -239,6 +240,14 @@ impl Peer {
             runtime.connect_to(connection);
         }
         Arc::clone(runtime)
+    }
+
+    /// Whether a chaincode sends a KEEPALIVE before its stream ends.
+    pub(crate) async fn echoed(&self, chaincode: &str) -> bool {
+        match self.definitions().get(chaincode) {
+            Some(definition) => self.runtime(definition).echoed().await,
+            None => false,
+        }
     }
 
     /// Ends the streams to chaincode servers.

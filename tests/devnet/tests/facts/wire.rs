@@ -4,7 +4,7 @@ use crate::world::{CC, soon};
 use devnet::{
     Network,
     client::{Call, ClientError},
-    config::{ChaincodeDefinition, Connection, NetworkConfig, Profile},
+    config::{ChaincodeDefinition, Connection, Limits, NetworkConfig, Profile},
 };
 use fabric_protos::protos::{
     ChaincodeId, ChaincodeMessage, GetStateByRange, PutState, QueryResponse, QueryStateNext, Response,
@@ -14,7 +14,10 @@ use fabric_protos::protos::{
     write_record,
 };
 use prost::Message;
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
@@ -35,6 +38,8 @@ enum Behaviour {
     Nonsense,
     /// Sends two requests at once.
     Overlap,
+    /// Echoes the next two KEEPALIVEs before it completes.
+    Keepalive,
 }
 
 struct RawServer {
@@ -141,6 +146,14 @@ async fn transact(
             stream.receive().await?;
             stream.complete(Vec::new()).await;
         }
+        Behaviour::Keepalive => {
+            for _ in 0..2 {
+                let message = stream.receive().await?;
+                assert_eq!(message.r#type(), Type::Keepalive);
+                stream.send(Type::Keepalive, Vec::new()).await;
+            }
+            stream.complete(Vec::new()).await;
+        }
     }
     Some(())
 }
@@ -190,6 +203,10 @@ struct Raw {
 
 impl Raw {
     async fn start(behaviour: Behaviour, profile: Profile) -> Self {
+        Self::start_with(behaviour, profile, Limits::default()).await
+    }
+
+    async fn start_with(behaviour: Behaviour, profile: Profile, limits: Limits) -> Self {
         let definition = ChaincodeDefinition::new(CC, "ANY");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -204,6 +221,7 @@ impl Raw {
         tokio::spawn(serving.serve_with_incoming(TcpIncoming::from(listener)));
         let mut config = NetworkConfig::with_organisations(&["Org1MSP"]);
         config.profile = profile;
+        config.limits = limits;
         config
             .chaincodes
             .push(definition.connected("Org1MSP", Connection::plaintext(address)));
@@ -262,6 +280,19 @@ async fn a_write_batch_is_for_v3_and_ends_the_stream_on_v2_5() {
     assert_eq!(entry.value, b"batched");
     let raw = Raw::start(Behaviour::Batch, Profile::V2_5).await;
     crate::world::assert_says(&raw.submit().await.unwrap_err(), "chaincode stream terminated");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keepalives_come_at_the_peers_interval_and_their_echoes_disturb_nothing() {
+    let limits = Limits {
+        keepalive: Duration::from_millis(20),
+        ..Limits::default()
+    };
+    let raw = Raw::start_with(Behaviour::Keepalive, Profile::V2_5, limits).await;
+    raw.submit().await.unwrap();
+    raw.submit().await.unwrap();
+    // On one stream.
+    assert_eq!(raw.ready.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

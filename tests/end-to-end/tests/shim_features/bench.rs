@@ -68,6 +68,7 @@ impl Bench {
         CHANNEL.clone_into(&mut config.channel);
         config.batch.timeout = Duration::from_millis(20);
         config.limits.total_query_limit = QUERY_LIMIT;
+        config.limits.keepalive = Duration::from_secs(1);
         let mut definition = ChaincodeDefinition::new(CHAINCODE, "AND('Org1MSP.peer','Org2MSP.peer')");
         let (mut places, mut served) = (BTreeMap::new(), BTreeMap::new());
         let gates = Gates::default();
@@ -240,6 +241,21 @@ impl Bench {
         tokio::spawn(async move { soon(client.evaluate(&call)).await })
     }
 
+    /// The first organisation's peer has received a KEEPALIVE of its chaincode.
+    pub(crate) async fn keepalive_echoed(&self) {
+        match &self.under {
+            Under::Devnet(network) => {
+                let peer = network.peer(ORG).unwrap();
+                assert!(soon(peer.keepalive_echoed(CHAINCODE)).await);
+            }
+            // That is how a peer says what it has received.
+            Under::Fabric(network) => network.wait_for_log(
+                "Org1-peer0",
+                "handling ChaincodeMessage of type: KEEPALIVE in state ready",
+            ),
+        }
+    }
+
     /// The first organisation's peer is killed.
     pub(crate) async fn kill_peer(&self) {
         match &self.under {
@@ -265,14 +281,6 @@ impl Bench {
         match &self.under {
             Under::Devnet(_) => 12 << 20,
             Under::Fabric(_) => 96 << 20,
-        }
-    }
-
-    /// The real network.
-    pub(crate) fn real(&self) -> &FabricNetwork {
-        match &self.under {
-            Under::Devnet(_) => panic!("there are no real peers"),
-            Under::Fabric(network) => network,
         }
     }
 

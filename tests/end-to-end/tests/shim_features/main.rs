@@ -50,6 +50,7 @@ features! {
     identity::attributes_of_fabric_ca_are_read_and_insisted_on,
     identity::ids_msps_units_and_certificates_are_told,
     identity::a_key_asks_for_some_of_several_organisations,
+    streams::keepalive_messages_are_echoed,
     streams::transactions_run_at_once_on_one_stream,
     streams::calls_of_one_transaction_wait_for_one_another,
     streams::failures_can_be_told_apart,
@@ -70,7 +71,6 @@ features! {
 // What only real peers do.
 features! {
     play_on_real_peers:
-    streams::keepalive_messages_are_echoed,
     streams::arguments_that_fit_no_message_end_the_stream,
     streams::a_call_of_29_s_ends_well,
 }
