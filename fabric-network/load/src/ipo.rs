@@ -123,15 +123,16 @@ impl Cast {
             self.deposit(broker, &listing).await?;
         }
 
-        let begin = Instant::now();
-        self.bank.submit("CloseListing", &[&listing]).await?;
-        let close = begin.elapsed();
-        self.bank.submit("FreezeBooks", &[&listing]).await?;
-        let freeze = begin.elapsed();
         let everybody: Vec<&Desk> = self.brokers.iter().chain([&self.bank]).collect();
+        let bank = async |function| self.bank.submit_before(&everybody, function, &[&listing]).await;
+        let begin = Instant::now();
+        bank("CloseListing").await?;
+        let close = begin.elapsed();
+        bank("FreezeBooks").await?;
+        let freeze = begin.elapsed();
         try_join_all(everybody.iter().map(|desk| join(desk, &listing))).await?;
         let clear = begin.elapsed();
-        self.bank.submit("SellListing", &[&listing]).await?;
+        bank("SellListing").await?;
         let sell = begin.elapsed();
         try_join_all(self.brokers.iter().map(|broker| settle(broker, &listing))).await?;
         let whole = begin.elapsed();

@@ -122,9 +122,26 @@ impl Desk {
     /// # Errors
     /// When it is refused or invalid.
     pub async fn submit(&self, function: &'static str, arguments: &[&str]) -> Result<Vec<u8>, LoadError> {
+        self.submit_before(&[], function, arguments).await
+    }
+
+    /// The same, and waits until the peers of `others` have committed it, too: their next step reads what it wrote.
+    ///
+    /// # Errors
+    /// When it is refused or invalid.
+    pub async fn submit_before(
+        &self,
+        others: &[&Self],
+        function: &'static str,
+        arguments: &[&str],
+    ) -> Result<Vec<u8>, LoadError> {
         let everybody: Vec<&str> = self.everybody.iter().map(String::as_str).collect();
         let call = self.call(function, arguments).organisations(&everybody);
         let committed = self.client.submit_call(&call).await.map_err(refused(function))?;
+        for other in others {
+            let seen = other.client.commit_status(&committed.tx_id).await;
+            seen.map_err(refused(function))?;
+        }
         Ok(committed.result)
     }
 
