@@ -27,6 +27,9 @@ pub(crate) fn sequence_key(chaincode: &str) -> String {
     format!("namespaces/fields/{chaincode}/Sequence")
 }
 
+/// The key in a chaincode's own namespace that holds the version for which it was initialised.
+pub(crate) const INITIALIZED_KEY: &str = "\0\u{10ffff}initialized";
+
 const IMPLICIT: &str = "_implicit_org_";
 
 /// The name of an organisation's implicit collection.
@@ -42,6 +45,7 @@ pub(crate) struct Chaincode {
     pub(crate) package_id: String,
     pub(crate) sequence: u64,
     pub(crate) policy: SignaturePolicy,
+    pub(crate) init_required: bool,
     collections: BTreeMap<String, Arc<Collection>>,
 }
 
@@ -111,6 +115,7 @@ impl Chaincode {
             package_id: definition.package_id(),
             sequence,
             policy: definition.endorsement_policy(&msp_ids)?,
+            init_required: definition.init_required,
             collections: collections
                 .into_iter()
                 .map(|c| (c.name.clone(), Arc::new(c)))

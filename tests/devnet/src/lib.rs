@@ -1,8 +1,8 @@
 //! A stand-in for a Fabric network in one process, for tests and for machines without Fabric.
 //!
 //! A [`Network`] has a channel, organisations with a peer each, an ordering service and chaincode definitions. Its peers dial
-//! chaincode servers (chaincode as a service) over real sockets, as Fabric's do, and serve Fabric's Gateway over real sockets, so
-//! that official SDKs, chaincode shims and this crate's own [`client::Client`] work with it unchanged.
+//! chaincode servers (chaincode as a service) or are dialled by chaincodes, as Fabric's do, and serve Fabric's Gateway, all over real
+//! sockets, so that official SDKs, chaincode shims and this crate's own [`client::Client`] work with it unchanged.
 //!
 //! ```text
 //!  client ──Gateway──> peer ──Chaincode/Connect──> chaincode server

@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 /// A stand-in for a Fabric network in one process: peers, ordering service and Gateways on real sockets.
 ///
 /// Prints one line of JSON on standard output when it serves: {"channel", "crypto", "gateways": [{"peer", "mspId", "address",
-/// "tlsCaCertificate"}]}. Ends on SIGTERM or SIGINT, or when standard input closes with --until-stdin-closes.
+/// "chaincodeAddress", "tlsCaCertificate"}]}. Ends on SIGTERM or SIGINT, or when standard input closes with --until-stdin-closes.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
@@ -75,6 +75,7 @@ fn description(network: &Network) -> Result<serde_json::Value, Box<dyn Error>> {
             "peer": gateway.peer,
             "mspId": gateway.msp_id,
             "address": gateway.address.to_string(),
+            "chaincodeAddress": gateway.chaincode_address.to_string(),
             "tlsCaCertificate": tls_ca.join(format!("tlsca.{domain}-cert.pem")),
         }));
     }

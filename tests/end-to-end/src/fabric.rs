@@ -4,9 +4,10 @@
 use std::{
     env, fs,
     io::Write as _,
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -112,19 +113,38 @@ pub fn program(name: &str) -> String {
     program.display().to_string()
 }
 
+/// Ports for a network.
+const PORTS_OF_A_NETWORK: u32 = 500;
+/// Ports for all networks of a test program.
+const PORTS: u16 = 2_000;
+
+/// Where the ports of this test program's networks begin: below those that the system hands out by itself, and no other test program's
+/// that runs now.
+fn first_port() -> u16 {
+    // Who listens at a range's last port has the range, as long as it runs.
+    static TAKEN: OnceLock<(u16, TcpListener)> = OnceLock::new();
+    let (first, _) = TAKEN.get_or_init(|| {
+        let ranges = (20_000..32_000).step_by(usize::from(PORTS));
+        let taken = ranges
+            .filter_map(|first| Some((first, TcpListener::bind(("127.0.0.1", first + PORTS - 1)).ok()?)))
+            .next();
+        taken.expect("fewer than six test programs with networks at a time")
+    });
+    *first
+}
+
 impl FabricNetwork {
-    /// Names it; [`FabricNetwork::up`] makes it. `IPO_TEST_BASE_PORT` says where its ports begin.
+    /// Names it; [`FabricNetwork::up`] makes it. `IPO_TEST_BASE_PORT` says where its ports begin, else [`first_port`].
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let id = std::process::id();
-        // Below the ports that the system hands out by itself.
         let first =
-            env::var("IPO_TEST_BASE_PORT").map_or(23_000 + 2_000 * (id % 4), |port| port.parse().unwrap());
+            env::var("IPO_TEST_BASE_PORT").map_or_else(|_| first_port(), |port| port.parse().unwrap());
         Self {
             script: repository.canonicalize().unwrap().join("scripts/network"),
             name: format!("test-{id}-{}", plan.number),
-            base_port: first + 500 * plan.number,
+            base_port: u32::from(first) + PORTS_OF_A_NETWORK * plan.number,
             plan,
             environment: Vec::new(),
         }
@@ -207,6 +227,27 @@ impl FabricNetwork {
         let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{said}");
         said.into_owned()
+    }
+
+    /// Approves a definition of a chaincode by every organisation, with the package that is deployed for it, and commits it.
+    #[track_caller]
+    pub fn define(&self, name: &str, sequence: u32, options: &str) {
+        let channel = self.plan.channel;
+        let definition = format!("-C {channel} -n {name} --sequence {sequence} {options}");
+        for organisation in &self.plan.organisations {
+            let package = self
+                .folder()
+                .join(format!("deployment/{organisation}MSP/package-id"));
+            let package = fs::read_to_string(package).unwrap();
+            let approve = format!(
+                r#"peer lifecycle chaincode approveformyorg "${{ORDERER[@]}}" {definition} --package-id {}"#,
+                package.trim()
+            );
+            self.ask(organisation, &approve);
+        }
+        let commit =
+            format!(r#"peer lifecycle chaincode commit "${{ORDERER[@]}}" "${{ENDORSERS[@]}}" {definition}"#);
+        self.ask(self.plan.organisations[0], &commit);
     }
 
     /// Starts processes again that were stopped, with another start script: its environment as `export NAME=value`, and the command.

@@ -59,6 +59,8 @@ pub(crate) struct TransactionContext {
     /// The chaincode whose state this is.
     pub(crate) namespace: String,
     pub(crate) simulator: SharedSimulator,
+    /// Whether this is the chaincode's initialisation.
+    pub(crate) is_init: bool,
     /// The organisation of the proposal's creator.
     pub(crate) creator_msp_id: String,
     pub(crate) creator_role: Role,
@@ -78,6 +80,7 @@ impl TransactionContext {
             tx_id: self.tx_id.clone(),
             namespace: namespace.to_owned(),
             simulator: self.simulator.clone(),
+            is_init: false,
             creator_msp_id: self.creator_msp_id.clone(),
             creator_role: self.creator_role,
             signed_proposal: self.signed_proposal.clone(),

@@ -2,16 +2,18 @@
 //! once; whatever else goes wrong before the server speaks (a failed handshake, a server without TLS) is tried again until
 //! `dial_timeout`.
 
+use super::stream::Link;
 use crate::{causes::with_causes, config::Connection};
-use fabric_protos::protos::{ChaincodeMessage, chaincode_client::ChaincodeClient};
+use fabric_protos::protos::chaincode_client::ChaincodeClient;
 use std::{error::Error as _, io, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
 use tonic::{
-    Status, Streaming,
+    Status,
     transport::{Certificate, ClientTlsConfig, Endpoint, Identity},
 };
 
@@ -45,26 +47,20 @@ pub(crate) enum DialError {
     Rejected(String),
 }
 
-/// An open stream to a chaincode server.
-pub(crate) struct Link {
-    pub(crate) outgoing: mpsc::Sender<ChaincodeMessage>,
-    pub(crate) incoming: Streaming<ChaincodeMessage>,
-}
-
 enum Attempt {
     /// No use in trying again.
     Final(DialError),
     Again(String),
 }
 
-/// Connects and opens the stream.
-pub(crate) async fn dial(connection: &Connection) -> Result<Link, DialError> {
+/// Connects and opens the stream, which ends with `stop` at the latest.
+pub(crate) async fn dial(connection: &Connection, stop: &CancellationToken) -> Result<Link, DialError> {
     let endpoint = endpoint(connection)?;
     let address = connection.address.clone();
     let deadline = Instant::now() + connection.dial_timeout.unwrap_or(DEFAULT_DIAL_TIMEOUT);
     let mut last = "no answer".to_owned();
     loop {
-        match timeout_at(deadline, attempt(&endpoint, &address)).await {
+        match timeout_at(deadline, attempt(&endpoint, &address, stop)).await {
             Ok(Ok(link)) => return Ok(link),
             Ok(Err(Attempt::Final(error))) => return Err(error),
             Ok(Err(Attempt::Again(reason))) => last = reason,
@@ -77,7 +73,7 @@ pub(crate) async fn dial(connection: &Connection) -> Result<Link, DialError> {
     }
 }
 
-async fn attempt(endpoint: &Endpoint, address: &str) -> Result<Link, Attempt> {
+async fn attempt(endpoint: &Endpoint, address: &str, stop: &CancellationToken) -> Result<Link, Attempt> {
     let channel = endpoint.connect().await.map_err(|error| {
         if is_refused(&error) {
             Attempt::Final(DialError::Refused {
@@ -95,6 +91,7 @@ async fn attempt(endpoint: &Endpoint, address: &str) -> Result<Link, Attempt> {
         Ok(response) => Ok(Link {
             outgoing,
             incoming: response.into_inner(),
+            closed: stop.child_token(),
         }),
         // A status that the connection made, not the server: the handshake failed after all.
         Err(status) if status.source().is_some() => Err(Attempt::Again(with_causes(&status))),

@@ -175,6 +175,7 @@ impl Request<'_> {
         collection: &str,
         member_only: impl Fn(&Collection) -> bool,
     ) -> Result<(), String> {
+        self.outside_init()?;
         let found = self.collection(collection)?;
         let member = found.members.iter().any(|member| self.context.creator_is(member));
         if member || !member_only(&found) {
@@ -184,6 +185,13 @@ impl Request<'_> {
             "tx creator does not have {what} access permission on privatedata in chaincodeName:{} collectionName: {collection}",
             self.namespace()
         ))
+    }
+
+    fn outside_init(&self) -> Result<(), String> {
+        if self.context.is_init {
+            return Err("private data APIs are not allowed in chaincode Init()".to_owned());
+        }
+        Ok(())
     }
 
     fn may_read(&self, collection: &str) -> Result<(), String> {
@@ -265,6 +273,7 @@ impl Request<'_> {
     }
 
     fn get_private_hash(&mut self, GetState { key, collection }: &GetState) -> Answer {
+        self.outside_init()?;
         let hash = self
             .simulator
             .get_private_hash(&self.context.namespace, collection, key);

@@ -2,7 +2,6 @@
 
 use super::{
     context::{Invoker, Settings, TransactionContext},
-    dial::Link,
     handler,
 };
 use crate::config::Profile;
@@ -19,6 +18,7 @@ use tokio::{
     time::{Instant, interval_at, timeout},
 };
 use tokio_util::sync::CancellationToken;
+use tonic::Streaming;
 
 /// Why a call of a chaincode gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,14 +32,16 @@ pub(crate) enum ExecuteError {
     InProgress { tx_id: String, channel: String },
 }
 
-/// Why a server did not become a running chaincode.
+/// Why a chaincode that was reached, or that has dialled, did not become a running chaincode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum RegistrationError {
     #[error("the connection ended: {0}")]
     Ended(String),
-    #[error("cannot handle message ({0}) while in created state")]
-    UnexpectedMessage(&'static str),
+    #[error(
+        "error handling message, ending stream: [{tx_id}] Fabric side handler cannot handle message ({kind}) while in created state"
+    )]
+    UnexpectedMessage { tx_id: String, kind: &'static str },
 }
 
 /// A registered chaincode.
@@ -55,39 +57,47 @@ pub(crate) struct ChaincodeStream {
     closed: CancellationToken,
 }
 
+/// An open stream to a chaincode, whoever has dialled.
+pub(crate) struct Link {
+    pub(crate) outgoing: mpsc::Sender<ChaincodeMessage>,
+    pub(crate) incoming: Streaming<ChaincodeMessage>,
+    /// Ends it.
+    pub(crate) closed: CancellationToken,
+}
+
+/// Waits for REGISTER, and gives the name under which the chaincode registers.
+pub(crate) async fn registration(
+    incoming: &mut Streaming<ChaincodeMessage>,
+) -> Result<String, RegistrationError> {
+    loop {
+        let message = match incoming.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return Err(RegistrationError::Ended("EOF".to_owned())),
+            Err(status) => return Err(RegistrationError::Ended(status.message().to_owned())),
+        };
+        match message.r#type() {
+            Type::Keepalive => {}
+            Type::Register => {
+                let id = ChaincodeId::decode(message.payload.as_slice()).unwrap_or_default();
+                return Ok(id.name);
+            }
+            other => {
+                return Err(RegistrationError::UnexpectedMessage {
+                    kind: other.as_str_name(),
+                    tx_id: message.txid,
+                });
+            }
+        }
+    }
+}
+
 impl ChaincodeStream {
-    /// REGISTER from the server, REGISTERED and READY to it.
-    pub(crate) async fn register(
-        mut link: Link,
-        package_id: &str,
+    /// REGISTERED and READY to a chaincode that has sent REGISTER.
+    pub(crate) async fn establish(
+        link: Link,
         settings: Settings,
         invoker: Weak<dyn Invoker>,
     ) -> Result<Arc<Self>, RegistrationError> {
-        let ended = |reason: &str| RegistrationError::Ended(reason.to_owned());
-        loop {
-            let message = match link.incoming.message().await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Err(ended("EOF")),
-                Err(status) => return Err(ended(status.message())),
-            };
-            match message.r#type() {
-                Type::Keepalive => {}
-                Type::Register => {
-                    let registered = ChaincodeId::decode(message.payload.as_slice())
-                        .unwrap_or_default()
-                        .name;
-                    if registered == package_id {
-                        break;
-                    }
-                    // The peer goes on waiting for the chaincode that it meant to launch.
-                    tracing::error!(
-                        %registered, expected = package_id,
-                        "peer will not accept external chaincode connection (except in dev mode)"
-                    );
-                }
-                other => return Err(RegistrationError::UnexpectedMessage(other.as_str_name())),
-            }
-        }
         let ready = match settings.profile {
             Profile::V2_5 => Vec::new(),
             Profile::V3 => ChaincodeAdditionalParams {
@@ -107,10 +117,10 @@ impl ChaincodeStream {
             link.outgoing
                 .send(message)
                 .await
-                .map_err(|_| ended("the server left"))?;
+                .map_err(|_| RegistrationError::Ended("the chaincode left".to_owned()))?;
         }
         let stream = Arc::new(Self {
-            closed: settings.stop.child_token(),
+            closed: link.closed,
             settings,
             invoker,
             outgoing: link.outgoing,
@@ -150,7 +160,7 @@ impl ChaincodeStream {
         self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn receive(self: Arc<Self>, mut incoming: tonic::Streaming<ChaincodeMessage>) {
+    async fn receive(self: Arc<Self>, mut incoming: Streaming<ChaincodeMessage>) {
         loop {
             let received = tokio::select! {
                 () = self.closed.cancelled() => break,
@@ -268,17 +278,22 @@ impl ChaincodeStream {
         }
     }
 
-    /// Runs a transaction on the chaincode and waits for its answer.
+    /// Runs a transaction or an initialisation on the chaincode and waits for its answer.
     pub(crate) async fn execute(
         &self,
         mut context: TransactionContext,
         input: &ChaincodeInput,
     ) -> Result<ChaincodeMessage, ExecuteError> {
         let tx_id = context.tx_id.clone();
+        let kind = if context.is_init {
+            Type::Init
+        } else {
+            Type::Transaction
+        };
         let (sender, receiver) = oneshot::channel();
         context.response = Mutex::new(Some(sender));
         let message = ChaincodeMessage {
-            r#type: Type::Transaction.into(),
+            r#type: kind.into(),
             payload: input.encode_to_vec(),
             txid: tx_id.clone(),
             channel_id: self.settings.channel.clone(),

@@ -11,11 +11,13 @@ use std::{collections::BTreeMap, fmt};
 #[derive(Clone)]
 pub struct Call {
     pub(super) chaincode: String,
-    pub(super) function: String,
+    /// None: the call has no arguments at all.
+    pub(super) function: Option<String>,
     pub(super) arguments: Vec<Vec<u8>>,
     pub(super) transient: BTreeMap<String, Vec<u8>>,
     pub(super) organisations: Vec<String>,
     pub(super) timestamp: Option<prost_types::Timestamp>,
+    pub(super) is_init: bool,
 }
 
 impl fmt::Debug for Call {
@@ -31,13 +33,29 @@ impl Call {
     /// A call without arguments; the function may be `Contract:Function`.
     pub fn new(chaincode: &str, function: &str) -> Self {
         Self {
+            function: Some(function.to_owned()),
+            ..Self::without_function(chaincode)
+        }
+    }
+
+    /// A call that names no function and has no arguments.
+    pub fn without_function(chaincode: &str) -> Self {
+        Self {
             chaincode: chaincode.to_owned(),
-            function: function.to_owned(),
+            function: None,
             arguments: Vec::new(),
             transient: BTreeMap::new(),
             organisations: Vec::new(),
             timestamp: None,
+            is_init: false,
         }
+    }
+
+    /// Makes it the chaincode's initialisation (`--isInit`).
+    #[must_use]
+    pub fn as_init(mut self) -> Self {
+        self.is_init = true;
+        self
     }
 
     /// Adds an argument.
@@ -69,8 +87,11 @@ impl Call {
     }
 
     pub(super) fn payload(&self) -> ChaincodeProposalPayload {
-        let mut args = vec![self.function.as_bytes().to_vec()];
-        args.extend(self.arguments.iter().cloned());
+        let function = self
+            .function
+            .as_ref()
+            .map(|function| function.as_bytes().to_vec());
+        let args = function.into_iter().chain(self.arguments.iter().cloned());
         let spec = ChaincodeSpec {
             r#type: chaincode_spec::Type::Undefined.into(),
             chaincode_id: Some(ChaincodeId {
@@ -78,7 +99,8 @@ impl Call {
                 ..ChaincodeId::default()
             }),
             input: Some(ChaincodeInput {
-                args,
+                args: args.collect(),
+                is_init: self.is_init,
                 ..ChaincodeInput::default()
             }),
             ..ChaincodeSpec::default()

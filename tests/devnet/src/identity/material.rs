@@ -2,15 +2,15 @@
 //! SDKs find them where they look on a real network:
 //! `peerOrganizations/<domain>/{ca,tlsca,msp,peers/<peer>.<domain>,users/<user>@<domain>}`.
 
-use super::{SigningIdentity, SigningIdentityError};
-use crate::policy::Role;
-use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
+use super::{
+    KeyAndCertificate, SigningIdentity, SigningIdentityError,
+    issuing::{issue, leaf_params, make_authority, tls_certificate},
 };
+use crate::policy::Role;
+use rcgen::{CustomExtension, DnType};
 use std::{
     collections::BTreeMap,
-    fmt, fs,
+    fs,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -51,21 +51,6 @@ pub enum MaterialError {
     /// An identity could not be loaded.
     #[error(transparent)]
     Identity(#[from] SigningIdentityError),
-}
-
-/// A private key with its certificate, both in PEM. Prints without the key.
-#[derive(Clone)]
-pub struct KeyAndCertificate {
-    /// PKCS#8.
-    pub key_pem: String,
-    /// X.509.
-    pub certificate_pem: String,
-}
-
-impl fmt::Debug for KeyAndCertificate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyAndCertificate").finish_non_exhaustive()
-    }
 }
 
 /// The members of one organisation for which material is made.
@@ -226,7 +211,7 @@ impl OrganisationMaterial {
     pub fn issue_tls(&self, common_name: &str, names: &[&str]) -> Result<KeyAndCertificate, MaterialError> {
         let mut all = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         all.extend(names.iter().map(|&name| name.to_owned()));
-        self.tls_certificate(common_name, all)
+        tls_certificate(common_name, all, &self.tls_ca)
     }
 
     /// Issues an identity that no file holds: with a role, attributes as Fabric CA writes them, and the time at which it
@@ -277,28 +262,6 @@ impl OrganisationMaterial {
         Ok(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    fn tls_certificate(&self, name: &str, names: Vec<String>) -> Result<KeyAndCertificate, MaterialError> {
-        let fail = |source| MaterialError::Certificate {
-            subject: name.to_owned(),
-            source,
-        };
-        let mut params = leaf_params(name);
-        params.subject_alt_names = names
-            .into_iter()
-            .map(|name| match name.parse() {
-                Ok(address) => Ok(SanType::IpAddress(address)),
-                Err(_) => name.try_into().map(SanType::DnsName),
-            })
-            .collect::<Result<_, _>>()
-            .map_err(fail)?;
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
-        params.key_usages.push(KeyUsagePurpose::KeyEncipherment);
-        issue(name, &params, &self.tls_ca)
-    }
-
     /// `cacerts`, `tlscacerts` and the NodeOUs' `config.yaml`.
     fn write_trust(&self, msp: &Path) -> Result<(), MaterialError> {
         let domain = &self.domain;
@@ -346,7 +309,7 @@ impl OrganisationMaterial {
             ],
             _ => Vec::new(),
         };
-        let tls = self.tls_certificate(name, names)?;
+        let tls = tls_certificate(name, names, &self.tls_ca)?;
         write(&home.join("tls/ca.crt"), &self.tls_ca.certificate_pem)?;
         write(
             &home.join("tls").join(format!("{tls_name}.crt")),
@@ -356,42 +319,6 @@ impl OrganisationMaterial {
         // Last, because its presence says that the member is complete.
         write(&certificate, &identity.certificate_pem)
     }
-}
-
-/// The year in which generated certificates expire.
-const EXPIRES: i32 = 2049;
-
-fn leaf_params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.not_before = date_time_ymd(2020, 1, 1);
-    params.not_after = date_time_ymd(EXPIRES, 1, 1);
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CountryName, "US");
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.use_authority_key_identifier_extension = true;
-    params
-}
-
-fn issue(
-    name: &str,
-    params: &CertificateParams,
-    authority: &KeyAndCertificate,
-) -> Result<KeyAndCertificate, MaterialError> {
-    let made = || -> Result<KeyAndCertificate, rcgen::Error> {
-        let issuer =
-            Issuer::from_ca_cert_pem(&authority.certificate_pem, KeyPair::from_pem(&authority.key_pem)?)?;
-        let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &issuer)?;
-        Ok(KeyAndCertificate {
-            key_pem: key.serialize_pem(),
-            certificate_pem: certificate.pem(),
-        })
-    };
-    made().map_err(|source| MaterialError::Certificate {
-        subject: name.to_owned(),
-        source,
-    })
 }
 
 /// Reads a certificate authority's files, or makes it.
@@ -405,26 +332,7 @@ fn authority(folder: &Path, kind: &str, domain: &str) -> Result<KeyAndCertificat
             certificate_pem: read(&certificate_file)?,
         });
     }
-    let make = || -> Result<KeyAndCertificate, rcgen::Error> {
-        let mut params = leaf_params(&name);
-        params.distinguished_name.push(DnType::OrganizationName, domain);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-        ];
-        let key = KeyPair::generate()?;
-        let certificate = params.self_signed(&key)?;
-        Ok(KeyAndCertificate {
-            key_pem: key.serialize_pem(),
-            certificate_pem: certificate.pem(),
-        })
-    };
-    let made = make().map_err(|source| MaterialError::Certificate {
-        subject: name.clone(),
-        source,
-    })?;
+    let made = make_authority(&name, domain)?;
     write_key(&key_file, &made.key_pem)?;
     write(&certificate_file, &made.certificate_pem)?;
     Ok(made)

@@ -3,7 +3,7 @@
 use super::{Peer, interest, lock, qscc::QSCC};
 use crate::{
     chaincode::{Invoker, SharedSimulator, TransactionContext},
-    channel::{Chaincode, LIFECYCLE, sequence_key},
+    channel::{Chaincode, INITIALIZED_KEY, LIFECYCLE, sequence_key},
     config::Profile,
     duration,
     ledger::{SimulationResults, Simulator},
@@ -189,6 +189,7 @@ impl Peer {
             tx_id: proposal.tx_id().to_owned(),
             namespace: name.clone(),
             simulator: SharedSimulator::new(simulator),
+            is_init: false,
             creator_msp_id: creator_msp_id.to_owned(),
             creator_role,
             signed_proposal: proposal.signed.clone(),
@@ -218,7 +219,6 @@ impl Peer {
         let tx_id = context.tx_id.clone();
         let simulator = context.simulator.clone();
         let ran = self.run(context, input).await;
-        let ran = ran.map_err(|error| format!("failed to execute transaction {tx_id}: {error}"));
         // Whatever comes of it, the lock is let go.
         let ended = simulator.take();
         let message = ran.map_err(|error| format!("failed to execute transaction {tx_id}: {error}"))?;
@@ -260,28 +260,16 @@ impl Peer {
     /// Runs the chaincode of the context; the error's text is the peer's.
     async fn run(
         self: &Arc<Self>,
-        context: TransactionContext,
+        mut context: TransactionContext,
         input: ChaincodeInput,
     ) -> Result<ChaincodeMessage, String> {
         let definition = {
             let mut guard = context.simulator.lock();
             let simulator = guard.as_mut().ok_or("no ledger context")?;
-            // Every endorsement reads the definition that it relies on, so an upgrade invalidates it.
-            simulator.get_state(LIFECYCLE, &sequence_key(&context.namespace));
-            simulator.definition(&context.namespace).cloned()
+            self.check_invocation(simulator, &context.namespace, input.is_init)
+                .map_err(|error| format!("invalid invocation: {error}"))?
         };
-        let name = &context.namespace;
-        let channel = &self.channel;
-        let definition = definition.ok_or_else(|| {
-            format!(
-                "invalid invocation: [channel {channel}] failed to get chaincode container info for {name}: chaincode {name} not found"
-            )
-        })?;
-        if !self.has_chaincode(name) {
-            return Err(format!(
-                "invalid invocation: [channel {channel}] failed to get chaincode container info for {name}: chaincode definition for '{name}' exists, but chaincode is not installed"
-            ));
-        }
+        context.is_init = input.is_init;
         let stream = self
             .runtime(&definition)
             .launch()
@@ -291,6 +279,57 @@ impl Peer {
             .execute(context, &input)
             .await
             .map_err(|error| error.to_string())
+    }
+
+    /// Whether the chaincode may be run on this peer, and as what: an initialisation when its definition wants one for this version
+    /// (`chaincode_support.go`, `CheckInvocation`).
+    fn check_invocation(
+        &self,
+        simulator: &mut Simulator,
+        name: &str,
+        is_init: bool,
+    ) -> Result<Arc<Chaincode>, String> {
+        let channel = &self.channel;
+        let unusable = |reason: String| {
+            format!("[channel {channel}] failed to get chaincode container info for {name}: {reason}")
+        };
+        // Every endorsement reads the definition that it relies on, so an upgrade invalidates it.
+        simulator.get_state(LIFECYCLE, &sequence_key(name));
+        let definition = simulator
+            .definition(name)
+            .cloned()
+            .ok_or_else(|| unusable(format!("chaincode {name} not found")))?;
+        if !self.has_chaincode(name) {
+            return Err(unusable(format!(
+                "chaincode definition for '{name}' exists, but chaincode is not installed"
+            )));
+        }
+        let uninitialised = definition.init_required && {
+            let initialised = simulator.get_state(name, INITIALIZED_KEY);
+            initialised.as_deref() != Some(definition.version.as_bytes())
+        };
+        match (is_init, uninitialised) {
+            (true, true) => simulator
+                .set_state(name, INITIALIZED_KEY, definition.version.clone().into_bytes())
+                .map_err(|error| format!("could not set 'initialized' key: {error}"))?,
+            (true, false) if definition.init_required => {
+                return Err(format!(
+                    "chaincode '{name}' is already initialized but called as init"
+                ));
+            }
+            (true, false) => {
+                return Err(format!(
+                    "chaincode '{name}' does not require initialization but called as init"
+                ));
+            }
+            (false, true) => {
+                return Err(format!(
+                    "chaincode '{name}' has not been initialized for this version, must call as init first"
+                ));
+            }
+            (false, false) => {}
+        }
+        Ok(definition)
     }
 
     fn sign(

@@ -1,5 +1,6 @@
 //! A peer: endorses proposals by running chaincode, and commits blocks.
 
+pub(crate) mod chaincode_support;
 mod commit;
 mod endorse;
 mod interest;
@@ -7,9 +8,9 @@ mod private_data;
 pub(crate) mod qscc;
 
 use crate::{
-    chaincode::{ChaincodeRuntime, Invoker, Settings},
+    chaincode::{Access, ChaincodeRuntime, Invoker, Listener, Package, Settings},
     channel::{Chaincode, Definitions},
-    config::{Connection, Limits, Profile, StateDatabase},
+    config::{Limits, Profile, StateDatabase},
     identity::{MspRegistry, SigningIdentity},
     ledger::{CommittedBlock, LedgerState, PrivateStore, blocks::BlockStore},
 };
@@ -35,6 +36,8 @@ pub(crate) struct PeerSetup {
     pub(crate) profile: Profile,
     pub(crate) state_database: StateDatabase,
     pub(crate) limits: Limits,
+    /// Who may dial it; None: everybody, in development mode.
+    pub(crate) access: Option<Access>,
     pub(crate) stop: CancellationToken,
 }
 
@@ -66,8 +69,12 @@ pub(crate) struct Peer {
     disk_in_use: watch::Sender<u64>,
     /// Whether gossip has made it and the other peers known to each other.
     acquainted: AtomicBool,
+    /// By package id.
     chaincodes: Mutex<BTreeMap<String, Arc<ChaincodeRuntime>>>,
-    connections: Mutex<BTreeMap<String, Connection>>,
+    /// By chaincode name.
+    packages: Mutex<BTreeMap<String, Package>>,
+    /// Where chaincodes dial it.
+    listener: Arc<Listener>,
     transient: PrivateStore,
     private: PrivateStore,
     /// Woken when private data may have become available somewhere.
@@ -82,8 +89,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Peer {
     pub(crate) fn new(setup: PeerSetup, private_arrived: Arc<Notify>) -> Arc<Self> {
+        let msp_id = setup.identity.msp_id().to_owned();
+        let listener = Listener {
+            msp_id: msp_id.clone(),
+            address: OnceLock::new(),
+            access: setup.access,
+        };
         Arc::new_cyclic(|me| Self {
-            msp_id: setup.identity.msp_id().to_owned(),
+            msp_id,
             name: setup.name,
             channel: setup.channel,
             msps: setup.msps,
@@ -104,7 +117,8 @@ impl Peer {
             disk_in_use: watch::Sender::new(0),
             acquainted: AtomicBool::new(true),
             chaincodes: Mutex::default(),
-            connections: Mutex::default(),
+            packages: Mutex::default(),
+            listener: Arc::new(listener),
             transient: PrivateStore::default(),
             private: PrivateStore::default(),
             private_arrived,
@@ -157,8 +171,8 @@ impl Peer {
 
     /// Takes the disk away, installed chaincodes included. The peer fetches its blocks anew while it runs.
     pub(crate) async fn replace_disk(&self) {
-        self.disconnect().await;
-        lock(&self.connections).clear();
+        self.disconnect();
+        lock(&self.packages).clear();
         lock(&self.chaincodes).clear();
         let mut in_use = self.disk_in_use.subscribe();
         let mut disk = 0;
@@ -202,24 +216,35 @@ impl Peer {
         self.state.read().await
     }
 
-    /// Says where this peer finds a chaincode's server: what installing its package does.
-    pub(crate) fn connect(&self, chaincode: &str, connection: Connection) {
-        lock(&self.connections).insert(chaincode.to_owned(), connection);
-        // A definition that is there already takes the new address at its next launch.
+    /// Installs a chaincode's package.
+    pub(crate) fn install(&self, chaincode: &str, package: Package) {
+        lock(&self.packages).insert(chaincode.to_owned(), package);
+        // A definition that is there already takes the new one at its next launch.
         if let Some(definition) = self.definitions().get(chaincode) {
             self.runtime(definition);
         }
     }
 
-    /// Whether the chaincode is installed on this peer.
+    /// Whether the chaincode is installed on this peer, or need not be.
     pub(crate) fn has_chaincode(&self, chaincode: &str) -> bool {
-        chaincode == qscc::QSCC || lock(&self.connections).contains_key(chaincode)
+        chaincode == qscc::QSCC
+            || self.listener.access.is_none()
+            || lock(&self.packages).contains_key(chaincode)
     }
 
     fn runtime(&self, chaincode: &Chaincode) -> Arc<ChaincodeRuntime> {
-        let connection = lock(&self.connections).get(&chaincode.name).cloned();
+        let Some(package) = lock(&self.packages).get(&chaincode.name).cloned() else {
+            // In development mode, where nothing is installed, this is what a chaincode calls itself.
+            return self.runtime_named(&format!("{}:{}", chaincode.name, chaincode.version));
+        };
+        let runtime = self.runtime_named(&chaincode.package_id);
+        runtime.install(package);
+        runtime
+    }
+
+    fn runtime_named(&self, package_id: &str) -> Arc<ChaincodeRuntime> {
         let mut runtimes = lock(&self.chaincodes);
-        let runtime = runtimes.entry(chaincode.package_id.clone()).or_insert_with(|| {
+        let runtime = runtimes.entry(package_id.to_owned()).or_insert_with(|| {
             let settings = Settings {
                 channel: self.channel.clone(),
                 profile: self.profile,
@@ -230,15 +255,14 @@ impl Peer {
                 stop: self.stop.clone(),
             };
             let invoker: Weak<dyn Invoker> = self.me.clone();
+            let listener = Arc::clone(&self.listener);
             Arc::new(ChaincodeRuntime::new(
-                chaincode.package_id.clone(),
+                package_id.to_owned(),
                 settings,
                 invoker,
+                listener,
             ))
         });
-        if let Some(connection) = connection {
-            runtime.connect_to(connection);
-        }
         Arc::clone(runtime)
     }
 
@@ -250,11 +274,10 @@ impl Peer {
         }
     }
 
-    /// Ends the streams to chaincode servers.
-    pub(crate) async fn disconnect(&self) {
-        let runtimes: Vec<_> = lock(&self.chaincodes).values().cloned().collect();
-        for runtime in runtimes {
-            runtime.stop().await;
+    /// Ends the streams to chaincodes, and those that it has started.
+    pub(crate) fn disconnect(&self) {
+        for runtime in lock(&self.chaincodes).values() {
+            runtime.stop();
         }
     }
 }

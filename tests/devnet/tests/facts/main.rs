@@ -8,6 +8,7 @@ mod world;
 mod chaincode_server;
 mod commit_lock;
 mod conflicts;
+mod dialling;
 mod dissemination;
 mod endorsement;
 mod events;

@@ -22,6 +22,11 @@ use tokio::{net::TcpListener, time::timeout};
 pub(crate) const ORGS: [&str; 3] = ["Org1MSP", "Org2MSP", "Org3MSP"];
 pub(crate) const CHANNEL: &str = "mychannel";
 pub(crate) const CHAINCODE: &str = "basic";
+/// The same chaincode by another name, under which it must be initialised.
+pub(crate) const INITIALISED: &str = "initialised";
+
+/// Both chaincodes' endorsement policy, as `scripts/deploy` has it.
+const EVERYBODY: &str = "AND('Org1MSP.peer','Org2MSP.peer','Org3MSP.peer')";
 
 /// No wait is longer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -55,8 +60,7 @@ impl Bench {
         config.batch.timeout = Duration::from_secs(3600);
         config.batch.max_messages = 500;
         config.limits.skip_pulling_invalid_transactions = true;
-        let everybody = "AND('Org1MSP.peer','Org2MSP.peer','Org3MSP.peer')";
-        let mut definition = ChaincodeDefinition::new(CHAINCODE, everybody);
+        let mut definition = ChaincodeDefinition::new(CHAINCODE, EVERYBODY);
         for msp_id in ORGS {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap().to_string();
@@ -66,7 +70,11 @@ impl Bench {
             tokio::spawn(server.serve_with(listener, std::future::pending()));
             definition = definition.connected(msp_id, Connection::plaintext(address));
         }
-        config.chaincodes.push(definition);
+        let mut initialised = definition.clone();
+        INITIALISED.clone_into(&mut initialised.name);
+        initialised.package_id = Some(definition.package_id());
+        initialised.init_required = true;
+        config.chaincodes.extend([definition, initialised]);
         let network = soon(Network::start(config)).await.unwrap();
         let mut clients = BTreeMap::new();
         for msp_id in ORGS {
@@ -90,6 +98,8 @@ impl Bench {
         });
         network.up();
         network.deploy_chaincode("step-chaincode");
+        let definition = format!("--version 1.0 --init-required --signature-policy \"{EVERYBODY}\"");
+        network.define(INITIALISED, 1, &definition);
         let mut clients = BTreeMap::new();
         for msp_id in ORGS {
             clients.insert(msp_id, network.client(msp_id, "User1").await);

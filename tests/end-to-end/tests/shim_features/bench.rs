@@ -32,6 +32,10 @@ pub(crate) const OTHER: &str = "Org2MSP";
 const ORGS: [&str; 2] = [ORG, OTHER];
 pub(crate) const CHANNEL: &str = "mychannel";
 pub(crate) const CHAINCODE: &str = "features";
+/// Its other name, under which it must be initialised.
+pub(crate) const INITIALISED: &str = "initialised";
+/// Its endorsement policy, as `scripts/deploy` has it.
+const POLICY: &str = "AND('Org1MSP.peer','Org2MSP.peer')";
 
 /// After so many keys a range ends at these peers, silently.
 pub(crate) const QUERY_LIMIT: usize = 150;
@@ -69,7 +73,7 @@ impl Bench {
         config.batch.timeout = Duration::from_millis(20);
         config.limits.total_query_limit = QUERY_LIMIT;
         config.limits.keepalive = Duration::from_secs(1);
-        let mut definition = ChaincodeDefinition::new(CHAINCODE, "AND('Org1MSP.peer','Org2MSP.peer')");
+        let mut definition = ChaincodeDefinition::new(CHAINCODE, POLICY);
         let (mut places, mut served) = (BTreeMap::new(), BTreeMap::new());
         let gates = Gates::default();
         for msp_id in ORGS {
@@ -275,12 +279,21 @@ impl Bench {
         }
     }
 
-    /// Bytes of a large value: nearly as many as a message of 100 MiB holds. The devnet, which is built for tests, hashes too slowly for
-    /// so many; what the shim does with them is in its own tests.
-    pub(crate) fn large_value(&self) -> usize {
+    /// Commits a definition under which the chaincode must be initialised at each version, named [`INITIALISED`]: the same chaincode.
+    pub(crate) async fn define_initialised(&self, version: &str, sequence: u32) {
         match &self.under {
-            Under::Devnet(_) => 12 << 20,
-            Under::Fabric(_) => 96 << 20,
+            Under::Devnet(network) => {
+                let mut definition = network.config().chaincodes[0].clone();
+                definition.package_id = Some(definition.package_id());
+                INITIALISED.clone_into(&mut definition.name);
+                version.clone_into(&mut definition.version);
+                definition.init_required = true;
+                soon(network.define_chaincode(&definition)).await.unwrap();
+            }
+            Under::Fabric(network) => {
+                let options = format!("--version {version} --init-required --signature-policy \"{POLICY}\"");
+                network.define(INITIALISED, sequence, &options);
+            }
         }
     }
 

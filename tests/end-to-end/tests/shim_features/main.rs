@@ -11,6 +11,8 @@ mod contract;
 mod contract_api;
 mod dialling;
 mod identity;
+mod initialisation;
+mod one_organisation;
 mod operations;
 mod server;
 mod streams;
@@ -18,21 +20,22 @@ mod streams;
 use bench::Bench;
 use devnet::config::Profile;
 use end_to_end_tests::fabric;
+use one_organisation::Where;
 
 /// Plays them in this order. `tests/parity.rs` of the shim looks here for the features that its table names.
 macro_rules! features {
-    ($play:ident: $($group:ident::$feature:ident,)*) => {
-        async fn $play(bench: &Bench) {
+    ($play:ident($on:ident: $type:ty): $($group:ident::$feature:ident,)*) => {
+        async fn $play($on: $type) {
             $(
                 println!("{}", stringify!($feature));
-                Box::pin($group::$feature(bench)).await;
+                Box::pin($group::$feature($on)).await;
             )*
         }
     };
 }
 
 features! {
-    play:
+    play(bench: &Bench):
     contract_api::contracts_and_functions_are_called_by_name,
     contract_api::functions_are_hidden_unless_registered,
     contract_api::the_before_hook_runs_first_and_can_refuse,
@@ -55,8 +58,10 @@ features! {
     streams::calls_of_one_transaction_wait_for_one_another,
     streams::failures_can_be_told_apart,
     streams::a_panic_is_an_answer,
+    initialisation::a_chaincode_is_initialised_first_and_once_a_version,
     streams::a_range_goes_on_where_the_peer_ends_it,
     streams::values_of_nearly_100_mib_pass,
+    streams::arguments_that_fit_no_message_end_the_stream,
     streams::a_server_that_dies_fails_its_calls_and_the_peer_dials_again,
     streams::a_peer_that_comes_back_finds_new_certificates,
     streams::stopping_cuts_nothing_off,
@@ -68,11 +73,17 @@ features! {
     operations::a_function_that_takes_too_long_is_stopped,
 }
 
-// What only real peers do.
+// Beside the others, since it takes its time.
 features! {
-    play_on_real_peers:
-    streams::arguments_that_fit_no_message_end_the_stream,
+    play_long_calls(bench: &Bench):
     streams::a_call_of_29_s_ends_well,
+}
+
+// On networks of their own.
+features! {
+    play_dialling(place: Where):
+    dialling::a_builder_starts_a_chaincode_that_dials_over_tls,
+    dialling::a_peer_in_development_mode_takes_a_chaincode_that_dials,
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,11 +97,39 @@ async fn on_the_devnet_as_v3() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn long_calls_on_the_devnet_as_v2_5() {
+    play_long_calls(&Bench::devnet(Profile::V2_5).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_calls_on_the_devnet_as_v3() {
+    play_long_calls(&Bench::devnet(Profile::V3).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dialling_on_the_devnet_as_v2_5() {
+    play_dialling(Where::Devnet(Profile::V2_5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dialling_on_the_devnet_as_v3() {
+    play_dialling(Where::Devnet(Profile::V3)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn on_real_peers() {
     if !fabric::is_here() {
         return;
     }
     let bench = Bench::fabric(2).await;
     play(&bench).await;
-    play_on_real_peers(&bench).await;
+    play_long_calls(&bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dialling_on_real_peers() {
+    if !fabric::is_here() {
+        return;
+    }
+    play_dialling(Where::Fabric).await;
 }

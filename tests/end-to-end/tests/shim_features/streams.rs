@@ -81,7 +81,7 @@ pub(crate) async fn a_range_goes_on_where_the_peer_ends_it(bench: &Bench) {
 /// Nearly as much as a message of 100 MiB holds: an answer, a value written; and an argument, of which a peer sends two copies, one of
 /// them in the signed proposal.
 pub(crate) async fn values_of_nearly_100_mib_pass(bench: &Bench) {
-    let size = bench.large_value();
+    let size: usize = 96 << 20;
     let made = bench
         .evaluate(call("calls:Make", &[&size.to_string()]))
         .await

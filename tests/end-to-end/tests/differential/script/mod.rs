@@ -4,6 +4,7 @@ mod conflicts;
 mod endorsement;
 mod forgery;
 mod identities;
+mod initialisation;
 mod key_policies;
 mod last_state;
 mod private_data;
@@ -27,6 +28,7 @@ pub(crate) async fn play(bench: &Bench) -> Vec<Value> {
     refusals::play(&mut player).await;
     identities::play(&mut player).await;
     forgery::play(&mut player).await;
+    initialisation::play(&mut player).await;
     let last = last_state::play(&mut player).await;
     player.finish("last", last).await
 }

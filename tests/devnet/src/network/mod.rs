@@ -1,31 +1,30 @@
 //! The network as a whole: starts it from a configuration, lets tests look into it and disturb it, stops it.
 
+mod serve;
+mod view;
+
+pub use view::PeerView;
+
 use crate::{
+    chaincode::{Access, Package},
     channel::Chaincode,
     client::{Client, ClientError},
-    config::{ChaincodeDefinition, ConfigError, Connection, ConnectionSource, Limits, NetworkConfig},
-    gateway::GatewayService,
+    config::{
+        ChaincodeDefinition, ConfigError, Connection, ConnectionSource, Limits, NetworkConfig, Program,
+    },
     identity::{Material, MaterialError, Members, Msp, MspRegistry},
-    ledger::{CommittedBlock, StateEntry},
     orderer::Orderer,
     peer::{Peer, PeerSetup},
 };
-use fabric_protos::{gateway::gateway_server::GatewayServer, protos::endorser_server::EndorserServer};
 use std::{
     collections::BTreeMap,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::{
-    net::TcpListener,
-    sync::{Notify, mpsc},
-};
+use tempfile::TempDir;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::transport::{Identity, Server, ServerTlsConfig, server::TcpIncoming};
-
-/// What a gRPC message may be in size, as on a peer.
-const MAX_MESSAGE: usize = 100 << 20;
 
 /// Why a network could not start, or was asked for what it has not got.
 #[derive(Debug, thiserror::Error)]
@@ -89,8 +88,10 @@ pub struct GatewayAddress {
     pub peer: String,
     /// Its organisation.
     pub msp_id: String,
-    /// Where it listens.
+    /// Where it listens for clients.
     pub address: SocketAddr,
+    /// Where it listens for chaincodes that dial it.
+    pub chaincode_address: SocketAddr,
 }
 
 /// A running network. Dropping it stops it without waiting; [`Network::shutdown`] waits.
@@ -105,7 +106,7 @@ pub struct Network {
     stop: CancellationToken,
     tasks: TaskTracker,
     /// Removed when the network is dropped.
-    temporary: Option<std::path::PathBuf>,
+    _temporary: Option<TempDir>,
 }
 
 impl Network {
@@ -119,8 +120,9 @@ impl Network {
         let (root, temporary) = match &config.crypto_dir {
             Some(folder) => (folder.clone(), None),
             None => {
-                let folder = temporary_folder().map_err(NetworkError::TemporaryFolder)?;
-                (folder.clone(), Some(folder))
+                let folder = tempfile::Builder::new().prefix("devnet-").tempdir();
+                let folder = folder.map_err(NetworkError::TemporaryFolder)?;
+                (folder.path().to_owned(), Some(folder))
             }
         };
         let material = generate_material(&config, &root)?;
@@ -153,74 +155,13 @@ impl Network {
             sequences: Mutex::default(),
             stop,
             tasks,
-            temporary,
+            _temporary: temporary,
         };
         network.gateways = network.serve().await?;
         for chaincode in network.config.chaincodes.clone() {
             network.define_chaincode(&chaincode).await?;
         }
         Ok(network)
-    }
-
-    /// Starts every peer's gRPC server.
-    async fn serve(&self) -> Result<Vec<GatewayAddress>, NetworkError> {
-        let mut gateways = Vec::new();
-        for organisation in &self.config.organisations {
-            for index in 0..organisation.peers {
-                let name = organisation.peer_name(index);
-                let peer = self.find_peer(&name)?;
-                let port = organisation.gateway_ports.get(index).copied().unwrap_or(0);
-                let listen = |source| NetworkError::Listen {
-                    peer: name.clone(),
-                    port,
-                    source,
-                };
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-                    .await
-                    .map_err(listen)?;
-                let address = listener.local_addr().map_err(listen)?;
-                peer.set_address(format!("{name}:{}", address.port()));
-
-                let tls = self
-                    .material
-                    .organisation(&organisation.msp_id)?
-                    .peer_tls(index)?;
-                let identity = Identity::from_pem(tls.certificate_pem, tls.key_pem);
-                let service = GatewayService::new(Arc::clone(peer), self.orderer.clone(), self.stop.clone());
-                let mut server = Server::builder()
-                    .tls_config(ServerTlsConfig::new().identity(identity))
-                    .map_err(|source| NetworkError::Tls {
-                        peer: name.clone(),
-                        source,
-                    })?;
-                let gateway = GatewayServer::new(service.clone())
-                    .max_decoding_message_size(MAX_MESSAGE)
-                    .max_encoding_message_size(MAX_MESSAGE);
-                let endorser = EndorserServer::new(service)
-                    .max_decoding_message_size(MAX_MESSAGE)
-                    .max_encoding_message_size(MAX_MESSAGE);
-                let serving = server
-                    .add_service(gateway)
-                    .add_service(endorser)
-                    .serve_with_incoming_shutdown(
-                        TcpIncoming::from(listener),
-                        self.stop.clone().cancelled_owned(),
-                    );
-                let served = name.clone();
-                self.tasks.spawn(async move {
-                    if let Err(error) = serving.await {
-                        tracing::error!(peer = served, %error, "the peer's server ended");
-                    }
-                });
-                let msp_id = organisation.msp_id.clone();
-                gateways.push(GatewayAddress {
-                    peer: name,
-                    msp_id,
-                    address,
-                });
-            }
-        }
-        Ok(gateways)
     }
 
     /// The configuration that the network was started with.
@@ -305,11 +246,12 @@ impl Network {
             }
         }
         for (whom, connection) in &definition.connections {
-            let connection = match connection {
-                ConnectionSource::Inline(connection) => connection.clone(),
-                ConnectionSource::File(file) => Connection::from_file(file)?,
+            let package = match connection {
+                ConnectionSource::Inline(connection) => Package::Server(connection.clone()),
+                ConnectionSource::File(file) => Package::Server(Connection::from_file(file)?),
+                ConnectionSource::Program(program) => Package::Program(program.clone()),
             };
-            self.connect_chaincode(&definition.name, whom, &connection)?;
+            self.install(&definition.name, whom, &package)?;
         }
         Ok(())
     }
@@ -324,13 +266,25 @@ impl Network {
         whom: &str,
         connection: &Connection,
     ) -> Result<(), NetworkError> {
+        self.install(chaincode, whom, &Package::Server(connection.clone()))
+    }
+
+    /// Has an organisation's peers, or one peer, start the chaincode themselves: from the next launch on.
+    ///
+    /// # Errors
+    /// When there is no such organisation or peer.
+    pub fn run_chaincode(&self, chaincode: &str, whom: &str, program: &Program) -> Result<(), NetworkError> {
+        self.install(chaincode, whom, &Package::Program(program.clone()))
+    }
+
+    fn install(&self, chaincode: &str, whom: &str, package: &Package) -> Result<(), NetworkError> {
         let mut found = false;
         for peer in self
             .peers
             .iter()
             .filter(|peer| peer.name == whom || peer.msp_id == whom)
         {
-            peer.connect(chaincode, connection.clone());
+            peer.install(chaincode, package.clone());
             found = true;
         }
         if found {
@@ -382,11 +336,6 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         self.stop.cancel();
-        if let Some(folder) = &self.temporary
-            && let Err(error) = std::fs::remove_dir_all(folder)
-        {
-            tracing::warn!(folder = %folder.display(), %error, "temporary folder not removed");
-        }
     }
 }
 
@@ -432,6 +381,10 @@ fn make_peers(
                         .unwrap_or(config.limits.total_query_limit),
                     ..config.limits.clone()
                 },
+                access: match organisation.development {
+                    true => None,
+                    false => Some(Access::new()?),
+                },
                 stop: stop.clone(),
             };
             peers.push(Peer::new(setup, Arc::clone(&private_arrived)));
@@ -441,119 +394,4 @@ fn make_peers(
         peer.meet(peers.iter().map(Arc::downgrade).collect());
     }
     Ok(peers)
-}
-
-fn temporary_folder() -> std::io::Result<std::path::PathBuf> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(std::io::Error::other)?;
-    let folder = std::env::temp_dir().join(format!("devnet-{}", hex::encode(random)));
-    std::fs::create_dir(&folder)?;
-    Ok(folder)
-}
-
-/// A look into one peer, and a hand on its switch.
-#[derive(Clone, Copy)]
-pub struct PeerView<'a> {
-    peer: &'a Arc<Peer>,
-}
-
-impl PeerView<'_> {
-    /// Its name.
-    pub fn name(&self) -> &str {
-        &self.peer.name
-    }
-
-    /// How many blocks it has committed, state included.
-    pub fn height(&self) -> u64 {
-        self.peer.height()
-    }
-
-    /// Waits until it has committed that many blocks.
-    pub async fn wait_for_height(&self, height: u64) {
-        // The peer outlives the view, so its watch does not end.
-        let _ = self
-            .peer
-            .watch_height()
-            .wait_for(|reached| *reached >= height)
-            .await;
-    }
-
-    /// Its blocks, with what became of their transactions. A block is here a moment before its state is committed.
-    pub fn blocks(&self) -> Vec<Arc<CommittedBlock>> {
-        self.peer.blocks()
-    }
-
-    /// Waits for the next KEEPALIVE from the chaincode that runs for this peer; see [`Limits::keepalive`]. False when none runs, or when its
-    /// stream ends first.
-    pub async fn keepalive_echoed(&self, chaincode: &str) -> bool {
-        self.peer.echoed(chaincode).await
-    }
-
-    /// A public key's value with its version and metadata. Waits for the commit lock, as a query does.
-    pub async fn state(&self, namespace: &str, key: &str) -> Option<StateEntry> {
-        self.peer.state().await.public(namespace, key).cloned()
-    }
-
-    /// All public keys of a namespace.
-    pub async fn all_state(&self, namespace: &str) -> BTreeMap<String, StateEntry> {
-        self.peer
-            .state()
-            .await
-            .public
-            .get(namespace)
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// A private value, if this peer holds it.
-    pub async fn private_state(&self, namespace: &str, collection: &str, key: &str) -> Option<StateEntry> {
-        self.peer
-            .state()
-            .await
-            .private(namespace, collection, key)
-            .cloned()
-    }
-
-    /// The hash of a private value, which every peer holds.
-    pub async fn private_hash(&self, namespace: &str, collection: &str, key: &str) -> Option<StateEntry> {
-        let key_hash = crate::ledger::hash(key.as_bytes());
-        self.peer
-            .state()
-            .await
-            .hashed(namespace, collection, &key_hash)
-            .cloned()
-    }
-
-    /// Forgets every private value, as a peer does whose disk was lost and that nobody can refill. Hashes and public state stay.
-    pub async fn lose_private_data(&self) {
-        self.peer.lose_private_data().await;
-    }
-
-    /// As right after a start, before gossip has made the peers known to each other (some 8 s on a real network; here until
-    /// [`PeerView::meet_others`]): private data is neither sent to others nor asked of them.
-    pub fn forget_others(&self) {
-        self.peer.set_acquainted(false);
-    }
-
-    /// Gossip has found the other peers.
-    pub fn meet_others(&self) {
-        self.peer.set_acquainted(true);
-    }
-
-    /// Replaces its disk by an empty one: blocks, state, private data and installed chaincodes are gone. It fetches the blocks anew
-    /// and what private data others can give it; chaincodes want [`Network::connect_chaincode`].
-    pub async fn lose_disk(&self) {
-        self.peer.replace_disk().await;
-    }
-
-    /// Stops it: it answers nothing and commits nothing, and its streams to chaincode servers end.
-    pub async fn stop(&self) {
-        self.peer.set_running(false);
-        self.peer.disconnect().await;
-    }
-
-    /// Starts it again; it catches up.
-    pub fn start(&self) {
-        self.peer.set_running(true);
-    }
 }
