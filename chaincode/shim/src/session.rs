@@ -45,6 +45,10 @@ const UNAVAILABLE: i32 = 503;
 /// of them at random (`Execute` in Fabric's `core/chaincode/handler.go`), and in the second case fails the transaction.
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// After how long a peer that has not answered the registration is told of. A peer answers nobody whom it does not expect, and no second
+/// chaincode of a name.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
 /// What every stream of a server shares.
 pub(crate) struct Shared {
     pub(crate) chaincode: Arc<dyn Chaincode>,
@@ -161,7 +165,8 @@ impl Session {
         let (stopping, outgoing) = (self.shared.stopping.clone(), self.outgoing.clone());
         // Made once, since each message goes through here.
         let (stopped_now, closed) = (stopping.cancelled(), outgoing.closed());
-        tokio::pin!(stopped_now, closed);
+        let unanswered = tokio::time::sleep(UNANSWERED);
+        tokio::pin!(stopped_now, closed, unanswered);
         let (mut deadline, mut settled) = (None, None);
         loop {
             let stopped = deadline.is_some();
@@ -178,6 +183,10 @@ impl Session {
                 () = &mut stopped_now, if !stopped => {
                     deadline = Some(Instant::now() + self.shared.drain_timeout);
                 }
+                () = &mut unanswered, if matches!(self.state, State::Created) && !unanswered.is_elapsed() => warn!(
+                    chaincode = self.shared.chaincode_id,
+                    "the peer does not answer the registration: it may not expect this chaincode, or have another of this name"
+                ),
                 () = tokio::time::sleep_until(settled.unwrap_or_else(Instant::now)), if idle => return Ok(()),
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if stopped && !idle => {
                     warn!(in_flight = self.tasks.len(), "transactions did not end in time and are stopped");
@@ -413,6 +422,9 @@ async fn answer(shared: &Shared, stub: ChaincodeStub, init: bool) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
     use fabric_protos::protos::SignedProposal;
     use futures_util::stream;
     use proptest::prelude::*;
@@ -470,6 +482,48 @@ mod tests {
         assert!(matches!(session.await.unwrap(), Err(Ended::ByPeer)));
         assert_eq!(sent.recv().await.unwrap().r#type(), Type::Register);
         assert!(sent.recv().await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_answer_the_registration_is_told_of_once() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+        impl Write for Log {
+            fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(text)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        let _here = tracing::subscriber::set_default(subscriber);
+        let times = || {
+            let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            text.matches("does not answer the registration").count()
+        };
+
+        let (outgoing, mut sent) = mpsc::channel(4);
+        let (peer, incoming) = mpsc::channel(4);
+        let incoming =
+            tokio_stream::wrappers::ReceiverStream::new(incoming).map(Ok::<_, std::convert::Infallible>);
+        let session = tokio::spawn(run(shared(Asks), incoming, outgoing));
+        assert_eq!(sent.recv().await.unwrap().r#type(), Type::Register);
+        tokio::time::sleep(UNANSWERED / 2).await;
+        assert_eq!(times(), 0);
+        tokio::time::sleep(UNANSWERED * 5).await;
+        assert_eq!(times(), 1);
+        // It is not too late.
+        for of_type in [Type::Registered, Type::Ready, Type::Transaction] {
+            peer.send(frame(of_type.into(), "tx", Vec::new())).await.unwrap();
+        }
+        assert_eq!(sent.recv().await.unwrap().r#type(), Type::GetState);
+        drop(peer);
+        assert!(matches!(session.await.unwrap(), Err(Ended::ByPeer)));
     }
 
     #[tokio::test(start_paused = true)]
