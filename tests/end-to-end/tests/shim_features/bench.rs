@@ -293,6 +293,14 @@ impl Bench {
             Under::Fabric(network) => {
                 let options = format!("--version {version} --init-required --signature-policy \"{POLICY}\"");
                 network.define(INITIALISED, sequence, &options);
+                // It takes gossip a while to tell every peer who has it.
+                let unknown = "failed to find any endorsing peers";
+                let call = Call::new(INITIALISED, "Run").arg("[]").organisations(&ORGS);
+                while let Err(error) = soon(self.client(ORG).endorse(&call)).await
+                    && error.to_string().contains(unknown)
+                {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
             }
         }
     }
