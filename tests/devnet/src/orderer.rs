@@ -6,7 +6,6 @@ use crate::{
     identity::MspRegistry,
     ledger::blocks::{assemble, header_hash},
     peer::OrderedBlock,
-    policy::Role,
 };
 use fabric_protos::common::{ChannelHeader, Envelope, Payload, SignatureHeader, Status};
 use prost::Message;
@@ -99,7 +98,7 @@ impl Orderer {
             self.msps
                 .authenticate(&signature_header.creator, &envelope.payload, &envelope.signature);
         let creator = match creator {
-            Ok(creator) if matches!(creator.role, Role::Client | Role::Admin) => creator,
+            Ok(creator) if creator.is_writer => creator,
             _ => {
                 return refuse(
                     Status::Forbidden,

@@ -76,6 +76,10 @@ pub struct NetworkConfig {
     pub state_database: StateDatabase,
     /// The organisations on the channel.
     pub organisations: Vec<OrganisationConfig>,
+    /// MSP ids of further organisations that have no peers, only anonymous clients, as with an Idemix MSP:
+    /// [`Network::pseudonym`](crate::Network::pseudonym) issues their identities.
+    #[serde(default)]
+    pub anonymous: Vec<String>,
     /// The chaincodes committed to the channel.
     #[serde(default)]
     pub chaincodes: Vec<ChaincodeDefinition>,
@@ -106,6 +110,7 @@ impl NetworkConfig {
                 .iter()
                 .map(|msp_id| OrganisationConfig::new(msp_id))
                 .collect(),
+            anonymous: Vec::new(),
             chaincodes: Vec::new(),
             batch: BatchConfig::default(),
             limits: Limits::default(),
@@ -194,6 +199,11 @@ impl NetworkConfig {
                         "at most one a peer is allowed",
                     );
                 }
+            }
+        }
+        for msp_id in &self.anonymous {
+            if !seen.insert(msp_id) {
+                return refuse("anonymous".into(), msp_id, "each MSP id may appear once");
             }
         }
         if self.batch.max_messages == 0 {

@@ -4,6 +4,7 @@
 mod issuing;
 mod material;
 mod msp;
+mod pseudonym;
 mod signature;
 mod signer;
 
@@ -12,5 +13,6 @@ pub(crate) use issuing::{make_authority, tls_certificate};
 pub(crate) use material::Members;
 pub use material::{Material, MaterialError, OrganisationMaterial};
 pub(crate) use msp::{Identity, Msp, MspRegistry};
+pub(crate) use pseudonym::{PseudonymIssuer, PseudonymMsp};
 pub(crate) use signature::SignatureError;
 pub use signer::{SigningIdentity, SigningIdentityError};

@@ -1,6 +1,6 @@
 //! Who somebody is: certificates judged as Fabric's `msp` package judges them with NodeOUs on.
 
-use super::{SignatureError, signature};
+use super::{PseudonymMsp, SignatureError, signature};
 use crate::policy::{Principal, Role};
 use fabric_protos::msp::SerializedIdentity;
 use p256::ecdsa::VerifyingKey;
@@ -40,11 +40,13 @@ pub(crate) struct Identity {
     pub(crate) msp_id: String,
     /// The one role that its organisational units give it.
     pub(crate) role: Role,
-    /// The certificate, in DER: two identities are the same when this is.
-    pub(crate) certificate: Vec<u8>,
+    /// Whether it may propose transactions and have them ordered.
+    pub(crate) is_writer: bool,
+    /// The certificate, in DER, or the pseudonym: two identities are the same when this is.
+    pub(crate) id: Vec<u8>,
     /// Seconds since the Unix epoch after which it has expired.
     pub(crate) expires_at: i64,
-    key: VerifyingKey,
+    pub(super) key: VerifyingKey,
 }
 
 impl Identity {
@@ -91,12 +93,14 @@ impl Msp {
         }
         let key = VerifyingKey::from_sec1_bytes(&certificate.public_key().subject_public_key.data)
             .map_err(|_| IdentityError::Key)?;
+        let role = self.role(&certificate)?;
         Ok(Identity {
             msp_id: self.msp_id.clone(),
-            role: self.role(&certificate)?,
+            role,
+            is_writer: matches!(role, Role::Client | Role::Admin),
             expires_at: certificate.validity().not_after.timestamp(),
             key,
-            certificate: pem.contents.clone(),
+            id: pem.contents.clone(),
         })
     }
 
@@ -138,23 +142,28 @@ fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MspRegistry {
     providers: Arc<BTreeMap<String, Msp>>,
+    /// Of organisations that have anonymous clients and no peers.
+    pseudonyms: Arc<BTreeMap<String, PseudonymMsp>>,
 }
 
 impl MspRegistry {
-    pub(crate) fn new(providers: impl IntoIterator<Item = Msp>) -> Self {
-        let providers = providers
-            .into_iter()
-            .map(|msp| (msp.msp_id.clone(), msp))
-            .collect();
+    pub(crate) fn new(
+        providers: impl IntoIterator<Item = Msp>,
+        pseudonyms: impl IntoIterator<Item = PseudonymMsp>,
+    ) -> Self {
+        let providers = providers.into_iter().map(|msp| (msp.msp_id.clone(), msp));
+        let pseudonyms = pseudonyms.into_iter().map(|msp| (msp.msp_id.clone(), msp));
         Self {
-            providers: Arc::new(providers),
+            providers: Arc::new(providers.collect()),
+            pseudonyms: Arc::new(pseudonyms.collect()),
         }
     }
 
     pub(crate) fn contains(&self, msp_id: &str) -> bool {
-        self.providers.contains_key(msp_id)
+        self.providers.contains_key(msp_id) || self.pseudonyms.contains_key(msp_id)
     }
 
+    /// Organisations with peers.
     pub(crate) fn msp_ids(&self) -> impl Iterator<Item = &str> {
         self.providers.keys().map(String::as_str)
     }
@@ -162,6 +171,9 @@ impl MspRegistry {
     /// The identity of an encoded `msp.SerializedIdentity`.
     pub(crate) fn identify(&self, serialized: &[u8]) -> Result<Identity, IdentityError> {
         let identity = SerializedIdentity::decode(serialized).map_err(|_| IdentityError::Malformed)?;
+        if let Some(msp) = self.pseudonyms.get(&identity.mspid) {
+            return msp.identify(&identity.id_bytes);
+        }
         let msp = self
             .providers
             .get(&identity.mspid)
@@ -213,14 +225,15 @@ mod tests {
             organisations
                 .iter()
                 .map(|org| Msp::new(org.msp_id(), org.ca_certificate_pem()).unwrap()),
+            [],
         )
     }
 
     fn relabelled(identity: &SigningIdentity, msp_id: &str) -> Vec<u8> {
-        let id_bytes = identity.certificate_pem().as_bytes().to_vec();
+        let identity = SerializedIdentity::decode(identity.serialized()).unwrap();
         SerializedIdentity {
             mspid: msp_id.into(),
-            id_bytes,
+            ..identity
         }
         .encode_to_vec()
     }

@@ -36,7 +36,7 @@ pub enum SigningIdentityError {
     },
 }
 
-/// An X.509 identity of an organisation with its P-256 key. Prints without the key.
+/// An identity of an organisation with its P-256 key. Prints without the key.
 #[derive(Clone)]
 pub struct SigningIdentity {
     inner: Arc<Inner>,
@@ -44,7 +44,6 @@ pub struct SigningIdentity {
 
 struct Inner {
     msp_id: String,
-    certificate_pem: String,
     serialized: Vec<u8>,
     key: SigningKey,
 }
@@ -70,19 +69,21 @@ impl SigningIdentity {
         let key = SigningKey::from_pkcs8_pem(key_pem).map_err(|_| SigningIdentityError::Key {
             msp_id: msp_id.to_owned(),
         })?;
+        Ok(Self::new(msp_id, certificate_pem.as_bytes().to_vec(), key))
+    }
+
+    pub(super) fn new(msp_id: &str, id_bytes: Vec<u8>, key: SigningKey) -> Self {
         let serialized = SerializedIdentity {
             mspid: msp_id.to_owned(),
-            id_bytes: certificate_pem.as_bytes().to_vec(),
+            id_bytes,
         };
-        let inner = Inner {
-            msp_id: msp_id.to_owned(),
-            certificate_pem: certificate_pem.to_owned(),
-            serialized: serialized.encode_to_vec(),
-            key,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Self {
+            inner: Arc::new(Inner {
+                msp_id: msp_id.to_owned(),
+                serialized: serialized.encode_to_vec(),
+                key,
+            }),
+        }
     }
 
     /// From an `msp` folder: the certificate in `signcerts`, the key in `keystore`.
@@ -98,11 +99,6 @@ impl SigningIdentity {
     /// The organisation.
     pub fn msp_id(&self) -> &str {
         &self.inner.msp_id
-    }
-
-    /// The certificate in PEM.
-    pub fn certificate_pem(&self) -> &str {
-        &self.inner.certificate_pem
     }
 
     /// The encoded `msp.SerializedIdentity`: a transaction's creator.

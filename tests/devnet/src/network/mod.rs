@@ -12,7 +12,7 @@ use crate::{
     config::{
         ChaincodeDefinition, ConfigError, Connection, ConnectionSource, Limits, NetworkConfig, Program,
     },
-    identity::{Material, MaterialError, Members, Msp, MspRegistry},
+    identity::{Material, MaterialError, Members, Msp, MspRegistry, PseudonymIssuer, SigningIdentity},
     orderer::Orderer,
     peer::{Peer, PeerSetup},
 };
@@ -99,6 +99,7 @@ pub struct Network {
     config: NetworkConfig,
     material: Material,
     msps: MspRegistry,
+    issuers: BTreeMap<String, PseudonymIssuer>,
     peers: Vec<Arc<Peer>>,
     gateways: Vec<GatewayAddress>,
     orderer: Orderer,
@@ -135,7 +136,13 @@ impl Network {
                 }
             })
         });
-        let msps = MspRegistry::new(providers.collect::<Result<Vec<_>, NetworkError>>()?);
+        let providers = providers.collect::<Result<Vec<_>, NetworkError>>()?;
+        let issuers: BTreeMap<String, PseudonymIssuer> = config
+            .anonymous
+            .iter()
+            .map(|msp_id| (msp_id.clone(), PseudonymIssuer::new(msp_id)))
+            .collect();
+        let msps = MspRegistry::new(providers, issuers.values().map(PseudonymIssuer::msp));
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let peers = make_peers(&config, &material, &msps, &stop)?;
         let mut deliveries = Vec::new();
@@ -149,6 +156,7 @@ impl Network {
             config,
             material,
             msps,
+            issuers,
             peers,
             gateways: Vec::new(),
             orderer,
@@ -206,15 +214,24 @@ impl Network {
     ///
     /// # Errors
     /// When there is no such organisation, or the peer is not reached.
-    pub async fn client_at(
-        &self,
-        msp_id: &str,
-        identity: crate::identity::SigningIdentity,
-    ) -> Result<Client, NetworkError> {
+    pub async fn client_at(&self, msp_id: &str, identity: SigningIdentity) -> Result<Client, NetworkError> {
         let gateway = self.gateway(msp_id)?;
         let tls_ca = self.material.organisation(msp_id)?.tls_ca_certificate_pem();
         let endpoint = format!("localhost:{}", gateway.address.port());
         Ok(Client::connect(&endpoint, tls_ca, None, identity, &self.config.channel).await?)
+    }
+
+    /// An anonymous identity of a member of a unit, who may be an administrator: a new pseudonym, to which [`Client::with_identity`] lends
+    /// another's connection. As with Idemix, one serves one transaction if its holder is not to be recognised.
+    ///
+    /// # Errors
+    /// When there is no such organisation of anonymous clients.
+    pub fn pseudonym(&self, msp_id: &str, unit: &str, admin: bool) -> Result<SigningIdentity, NetworkError> {
+        let issuer = self.issuers.get(msp_id).ok_or_else(|| NetworkError::Unknown {
+            what: "organisation of anonymous clients",
+            name: msp_id.to_owned(),
+        })?;
+        Ok(issuer.issue(unit, admin))
     }
 
     /// Commits a chaincode definition, or an upgrade of one, and waits until every running peer has it. Its connections count from

@@ -125,7 +125,7 @@ impl Peer {
                 creator: hex::encode(&proposal.creator),
             });
         }
-        if !matches!(creator.role, Role::Client | Role::Admin) {
+        if !creator.is_writer {
             return Err(EndorserError::NotAWriter {
                 channel: self.channel.clone(),
             });

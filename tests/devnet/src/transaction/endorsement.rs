@@ -109,11 +109,7 @@ fn signers(transaction: &EndorserTransaction, msps: &MspRegistry) -> Vec<Identit
     for endorsement in &transaction.endorsements {
         let message = [transaction.response_payload.as_slice(), &endorsement.endorser].concat();
         match msps.authenticate(&endorsement.endorser, &message, &endorsement.signature) {
-            Ok(identity)
-                if signers
-                    .iter()
-                    .all(|known| known.certificate != identity.certificate) =>
-            {
+            Ok(identity) if signers.iter().all(|known| known.id != identity.id) => {
                 signers.push(identity);
             }
             Ok(_) => {}

@@ -182,7 +182,7 @@ mod tests {
             .unwrap()
             .ca_certificate_pem()
             .to_owned();
-        let msps = MspRegistry::new([Msp::new("Org1MSP", &authority).unwrap()]);
+        let msps = MspRegistry::new([Msp::new("Org1MSP", &authority).unwrap()], []);
         Organisation {
             _folder: folder,
             material,

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, SystemTime},
 };
+use step_chaincode::Step;
 use tonic::Code;
 
 fn issued(world: &World, role: Role, expires: SystemTime) -> SigningIdentity {
@@ -207,4 +208,40 @@ async fn endorsements_of_something_else_do_not_count() {
     // Of an id that is on the ledger already; a fresh one is needed to see the proposal's hash judged.
     let code = world.in_one_block(&[&mixed]).await;
     assert_eq!(code, [TxValidationCode::InvalidEndorserTransaction]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anonymous_client_reads_and_writes_as_a_member_of_its_organisation_alone() {
+    let world = Setup::new(ALL)
+        .with(|config| config.anonymous = vec!["IdemixMSP".to_owned()])
+        .collection(serde_json::json!({
+            "name": "members", "policy": "OR('Org1MSP.member')", "memberOnlyRead": true
+        }))
+        .start()
+        .await;
+    let anonymous = |unit: &str| {
+        let pseudonym = world.network.pseudonym("IdemixMSP", unit, false).unwrap();
+        world.client("Org1MSP").with_identity(pseudonym)
+    };
+    soon(anonymous("sales").submit_call(&run(&[put("by", "nobody")])))
+        .await
+        .unwrap();
+    let answer = soon(anonymous("purchase").evaluate(&run(&[get("by")]))).await;
+    assert_eq!(answer.unwrap(), br#"["nobody"]"#);
+    let private = run(&[Step::GetPrivate("members".into(), "k".into())]).organisations(&["Org1MSP"]);
+    let error = soon(anonymous("sales").evaluate(&private)).await.unwrap_err();
+    assert_says(&error, "tx creator does not have read access permission");
+    assert!(world.network.pseudonym("Org1MSP", "sales", false).is_err());
+    // One of another network's organisation of that name.
+    let other = Setup::new(ALL)
+        .with(|config| config.anonymous = vec!["IdemixMSP".to_owned()])
+        .start()
+        .await;
+    let foreign = other.network.pseudonym("IdemixMSP", "sales", false).unwrap();
+    let client = world.client("Org1MSP").with_identity(foreign);
+    let error = soon(client.evaluate(&run(&[get("by")]))).await.unwrap_err();
+    assert_says(
+        &error,
+        "access denied: channel [mychannel] creator org [IdemixMSP]",
+    );
 }
