@@ -220,7 +220,8 @@ impl ChaincodeRuntime {
     pub(crate) fn admits(&self) -> Result<(), String> {
         let package_id = &self.package_id;
         if self.running().is_some() {
-            return Err(format!("duplicate chaincodeID: {package_id}"));
+            let package_id = package_id.clone();
+            return Err(RegistrationError::Duplicate { package_id }.to_string());
         }
         if self.listener.access.is_some() && !self.expected.load(Ordering::SeqCst) {
             return Err(format!(
@@ -233,7 +234,18 @@ impl ChaincodeRuntime {
     /// Makes a registered chaincode of who has sent REGISTER: REGISTERED and READY to it.
     pub(crate) async fn establish(&self, link: Link) -> Result<Arc<ChaincodeStream>, RegistrationError> {
         let stream = ChaincodeStream::establish(link, self.settings.clone(), self.invoker.clone()).await?;
-        self.current.send_replace(Some(Arc::clone(&stream)));
+        let first = self.current.send_if_modified(|current| {
+            let taken = current.as_ref().is_some_and(|stream| stream.is_open());
+            if !taken {
+                *current = Some(Arc::clone(&stream));
+            }
+            !taken
+        });
+        if !first {
+            stream.close();
+            let package_id = self.package_id.clone();
+            return Err(RegistrationError::Duplicate { package_id });
+        }
         Ok(stream)
     }
 

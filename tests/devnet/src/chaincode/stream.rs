@@ -38,6 +38,8 @@ pub(crate) enum ExecuteError {
 pub(crate) enum RegistrationError {
     #[error("the connection ended: {0}")]
     Ended(String),
+    #[error("duplicate chaincodeID: {package_id}")]
+    Duplicate { package_id: String },
     #[error(
         "error handling message, ending stream: [{tx_id}] Fabric side handler cannot handle message ({kind}) while in created state"
     )]
