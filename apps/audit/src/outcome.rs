@@ -1,6 +1,6 @@
 //! The outcome against the books: with all of them the plain auction is run again; with some, what they alone say is checked.
 
-use ipo_chaincode::record::listing::{Outcome, Terms};
+use ipo_chaincode::record::{listing::Outcome, terms::Terms};
 use ipo_clearing::reference;
 use order_commitments::{
     AllocationRule, DemandCurve, Level, Lots, OrderRules,

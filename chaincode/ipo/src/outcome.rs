@@ -4,7 +4,8 @@ use fabric_protos::ipo::sidecar::v1 as sidecar;
 
 use crate::error::ContractError;
 use crate::identifier::MspId;
-use crate::record::listing::{Allocation, Clearing, Move, Outcome, Terms};
+use crate::record::listing::{Allocation, Clearing, Move, Outcome};
+use crate::record::terms::Terms;
 
 /// Checks a sidecar's outcome against the listing: the session, the price grid, the lots, the sums. Says what it makes of
 /// the listing.
@@ -117,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::record::listing::tests::terms;
+    use crate::record::terms::tests::terms;
 
     fn clearing() -> Clearing {
         Clearing {

@@ -9,6 +9,7 @@ pub mod private_order;
 pub mod roster;
 pub mod settlement;
 pub mod status;
+pub mod terms;
 pub mod token;
 
 use serde::de::DeserializeOwned;

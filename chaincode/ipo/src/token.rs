@@ -192,7 +192,7 @@ pub fn split(total: u128) -> Vec<u64> {
 /// What `shares` cost at `price`, minor units.
 ///
 /// # Errors
-/// [`ContractError::Overflow`] beyond [`MAX_AMOUNT`]; no listing allows that ([`crate::record::listing::Terms`]).
+/// [`ContractError::Overflow`] beyond [`MAX_AMOUNT`]; no listing allows that ([`crate::record::terms::Terms`]).
 pub fn cost(price: u64, shares: u64) -> Result<u64, ContractError> {
     u64::try_from(u128::from(price) * u128::from(shares))
         .ok()

@@ -13,8 +13,8 @@ use fabric_protos::protos::{
 };
 use fabric_protos::queryresult::{KeyModification, Kv};
 use ipo_chaincode::record::allocation::PrivateAllocation;
-use ipo_chaincode::record::listing::Proposal as ListingProposal;
 use ipo_chaincode::record::private_order::PrivateOrder;
+use ipo_chaincode::record::terms::Proposal as ListingProposal;
 use ipo_chaincode::sealed::ResponseKey;
 use order_commitments::{BookCommitment, Commitment, DemandSchedule, OrderRules, PriceGrid, Salt};
 use prost::Message;

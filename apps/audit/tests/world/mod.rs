@@ -15,10 +15,11 @@ use ipo_chaincode::{
     record::{
         allocation::PrivateAllocation,
         book::{self, BookRecord},
-        listing::{Allocation, Clearing, Listing, Outcome, Proposal, Status, Terms},
+        listing::{Allocation, Clearing, Listing, Outcome, Status},
         order::{OrderRecord, OrderStatus},
         private_order::PrivateOrder,
         roster::SidecarEntry,
+        terms::{Proposal, Terms},
     },
     transactions::{
         allocations::{AllocationHash, allot},

@@ -4,9 +4,9 @@ use order_commitments::session::SessionError;
 use order_commitments::{Book, BookContext, Commitment, Participant, Session, SessionTerms};
 use serde::{Deserialize, Serialize};
 
-use super::listing::Terms;
 use super::order::{OrderRecord, OrderStatus};
 use super::roster::SidecarEntry;
+use super::terms::Terms;
 use crate::error::ContractError;
 use crate::identifier::{ListingId, MspId};
 

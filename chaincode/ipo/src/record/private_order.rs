@@ -16,7 +16,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::listing::Terms;
+use super::terms::Terms;
 use crate::error::ContractError;
 use crate::transactions::json;
 

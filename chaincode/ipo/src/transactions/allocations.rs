@@ -13,8 +13,9 @@ use crate::identifier::{ListingId, MspId, OrderId};
 use crate::keys::{Key, PrivateKey, own_collection};
 use crate::ledger::{Ledger, Transaction};
 use crate::record::allocation::PrivateAllocation;
-use crate::record::listing::{Listing, Outcome, Terms};
+use crate::record::listing::{Listing, Outcome};
 use crate::record::private_order::PrivateOrder;
+use crate::record::terms::Terms;
 
 /// An own order's allocation as `ReadAllocation` answers it, always encrypted.
 #[derive(Clone, Serialize, Deserialize)]

@@ -9,8 +9,9 @@ use crate::keys::{Key, Prefix};
 use crate::ledger::{Ledger, Transaction, check_page_size, decode_entry};
 use crate::moment::Moment;
 use crate::record::book::BookRecord;
-use crate::record::listing::{Listing, Move, Proposal, Status, Terms};
+use crate::record::listing::{Listing, Move, Status};
 use crate::record::settlement::Settlement;
+use crate::record::terms::{Proposal, Terms};
 use crate::record::token::{Kind, Token};
 
 /// The most listings on one page of `QueryListings`.
