@@ -116,7 +116,7 @@ pub enum Error {
         reason: String,
     },
     /// An attribute of the caller's certificate is not there or has another value.
-    #[error("attribute {name:?} of the caller is {found:?}, {expected:?} expected")]
+    #[error("attribute {name:?} of the caller is {}, {expected:?} expected", found.as_ref().map_or_else(|| "not there".to_owned(), |found| format!("{found:?}")))]
     Attribute {
         /// The attribute.
         name: String,

@@ -58,7 +58,7 @@ fn attributes_of_fabric_ca_are_read() {
     let wrong = identity.assert_attribute("role", "bank").unwrap_err();
     assert_eq!(
         wrong.to_string(),
-        r#"attribute "role" of the caller is Some("broker"), "bank" expected"#
+        r#"attribute "role" of the caller is "broker", "bank" expected"#
     );
     assert!(matches!(
         identity.assert_attribute("none", "x"),

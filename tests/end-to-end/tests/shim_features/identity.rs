@@ -45,12 +45,12 @@ pub(crate) async fn attributes_of_fabric_ca_are_read_and_insisted_on(bench: &Ben
         (
             "role",
             "bank",
-            r#"attribute "role" of the caller is Some("broker"), "bank" expected"#,
+            r#"attribute "role" of the caller is "broker", "bank" expected"#,
         ),
         (
             "rank",
             "1",
-            r#"attribute "rank" of the caller is None, "1" expected"#,
+            r#"attribute "rank" of the caller is not there, "1" expected"#,
         ),
     ] {
         let error = soon(client.evaluate(&assert(name, value))).await.unwrap_err();
