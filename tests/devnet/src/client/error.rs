@@ -52,6 +52,16 @@ pub enum ClientError {
         /// In which block.
         block: u64,
     },
+    /// The connected peer, asked past the Gateway, did not endorse.
+    #[error("endorsement failure of transaction {tx_id}: status {status}, {message}")]
+    NotEndorsed {
+        /// Which transaction.
+        tx_id: String,
+        /// Of the response: 500 where the peer itself failed, else the chaincode's.
+        status: i32,
+        /// Of the response.
+        message: String,
+    },
     /// The Gateway's answer cannot be read.
     #[error("the gateway's {what} is malformed")]
     Malformed {

@@ -4,6 +4,7 @@
 mod call;
 mod error;
 mod events;
+mod past_gateway;
 
 use crate::{identity::SigningIdentity, transaction::transaction_id};
 pub use call::Call;
@@ -18,6 +19,7 @@ use fabric_protos::{
     protos::{
         ChaincodeAction, ChaincodeActionPayload, ChaincodeHeaderExtension, ChaincodeId, Proposal,
         ProposalResponsePayload, SignedProposal, Transaction, TxValidationCode,
+        endorser_client::EndorserClient,
     },
 };
 use prost::Message;
@@ -30,6 +32,7 @@ const MAX_MESSAGE: usize = 100 << 20;
 #[derive(Clone, Debug)]
 pub struct Client {
     gateway: GatewayClient<Channel>,
+    endorser: EndorserClient<Channel>,
     identity: SigningIdentity,
     channel: String,
 }
@@ -102,11 +105,15 @@ impl Client {
             .connect()
             .await
             .map_err(connect)?;
-        let gateway = GatewayClient::new(transport)
+        let gateway = GatewayClient::new(transport.clone())
+            .max_decoding_message_size(MAX_MESSAGE)
+            .max_encoding_message_size(MAX_MESSAGE);
+        let endorser = EndorserClient::new(transport)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
         Ok(Self {
             gateway,
+            endorser,
             identity,
             channel: channel.to_owned(),
         })
@@ -236,7 +243,10 @@ impl Client {
     /// # Errors
     /// When it is refused on the way, or committed as invalid ([`ClientError::NotValid`]).
     pub async fn submit_call(&self, call: &Call) -> Result<Committed, ClientError> {
-        let transaction = self.endorse(call).await?;
+        self.submit_and_wait(self.endorse(call).await?).await
+    }
+
+    async fn submit_and_wait(&self, transaction: EndorsedTransaction) -> Result<Committed, ClientError> {
         self.submit(&transaction).await?;
         let EndorsedTransaction { tx_id, result, .. } = transaction;
         let CommitStatus { code, block } = self.commit_status(&tx_id).await?;

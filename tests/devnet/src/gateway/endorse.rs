@@ -7,17 +7,16 @@ use super::{
     status::{detail, with_details},
     unpack,
 };
-use crate::{channel::Definitions, peer::Peer, transaction::UnpackedProposal};
+use crate::{
+    channel::Definitions,
+    peer::Peer,
+    transaction::{UnpackedProposal, assemble},
+};
 use fabric_protos::{
-    common::{Envelope, Payload},
     gateway::{EndorseRequest, EndorseResponse},
-    protos::{
-        ChaincodeActionPayload, ChaincodeCall, ChaincodeEndorsedAction, ChaincodeInterest, Endorsement,
-        Transaction, TransactionAction,
-    },
+    protos::{ChaincodeCall, ChaincodeInterest},
 };
 use futures_util::future::join_all;
-use prost::Message;
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -170,29 +169,4 @@ async fn plan_from_first_endorser(
     })?;
     plan.accept(&first, &response);
     Ok(plan)
-}
-
-/// The transaction for the client to sign; without transient data.
-fn assemble(proposal: &UnpackedProposal, payload: Vec<u8>, endorsements: Vec<Endorsement>) -> Envelope {
-    let action = ChaincodeActionPayload {
-        chaincode_proposal_payload: proposal.public_payload.clone(),
-        action: Some(ChaincodeEndorsedAction {
-            proposal_response_payload: payload,
-            endorsements,
-        }),
-    };
-    let transaction = Transaction {
-        actions: vec![TransactionAction {
-            header: proposal.header.signature_header.clone(),
-            payload: action.encode_to_vec(),
-        }],
-    };
-    let payload = Payload {
-        header: Some(proposal.header.clone()),
-        data: transaction.encode_to_vec(),
-    };
-    Envelope {
-        payload: payload.encode_to_vec(),
-        signature: Vec::new(),
-    }
 }

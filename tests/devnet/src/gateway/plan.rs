@@ -38,16 +38,36 @@ pub(super) struct Plan {
 
 /// Running peers with the chaincode, by organisation; highest first, the Gateway's own before its equals.
 pub(super) fn endorsers(own: &Peer, chaincode: &str) -> BTreeMap<String, Vec<Arc<Peer>>> {
+    let mut by_organisation = running(own);
+    keep_installed(&mut by_organisation, chaincode);
+    by_organisation
+}
+
+fn running(own: &Peer) -> BTreeMap<String, Vec<Arc<Peer>>> {
     let mut by_organisation: BTreeMap<String, Vec<Arc<Peer>>> = BTreeMap::new();
-    for peer in own.peers() {
-        if peer.is_running() && peer.has_chaincode(chaincode) {
-            by_organisation.entry(peer.msp_id.clone()).or_default().push(peer);
-        }
+    for peer in own.peers().into_iter().filter(|peer| peer.is_running()) {
+        by_organisation.entry(peer.msp_id.clone()).or_default().push(peer);
     }
     for peers in by_organisation.values_mut() {
         sort(own, peers);
     }
     by_organisation
+}
+
+fn keep_installed(peers: &mut BTreeMap<String, Vec<Arc<Peer>>>, chaincode: &str) {
+    peers.retain(|_, peers| {
+        peers.retain(|peer| peer.has_installed(chaincode));
+        !peers.is_empty()
+    });
+}
+
+/// Leaves the layouts for which there are peers enough.
+fn keep_satisfiable(layouts: &mut Vec<Layout>, peers: &BTreeMap<String, Vec<Arc<Peer>>>) {
+    layouts.retain(|layout| {
+        layout
+            .iter()
+            .all(|(msp_id, count)| peers.get(msp_id).map_or(0, Vec::len) >= *count)
+    });
 }
 
 pub(super) fn sort(own: &Peer, peers: &mut [Arc<Peer>]) {
@@ -113,8 +133,7 @@ impl Plan {
         preferred: Option<&str>,
     ) -> Result<Self, String> {
         let prefix = "no combination of peers can be derived which satisfy the endorsement policy";
-        let first = interest.chaincodes.first().map_or("", |call| call.name.as_str());
-        let mut available = endorsers(own, first);
+        let mut available = running(own);
         let mut policies: Vec<SignaturePolicy> = Vec::new();
         for call in &interest.chaincodes {
             let chaincode = definitions.get(&call.name).ok_or_else(|| {
@@ -141,19 +160,21 @@ impl Plan {
                     available.retain(|msp_id, _| collection.is_member(msp_id));
                 }
             }
-            available
-                .values_mut()
-                .for_each(|peers| peers.retain(|peer| peer.has_chaincode(&call.name)));
         }
         let mut layouts = layouts(&policies);
-        layouts.retain(|layout| {
-            layout
-                .iter()
-                .all(|(msp_id, count)| available.get(msp_id).map_or(0, Vec::len) >= *count)
-        });
+        keep_satisfiable(&mut layouts, &available);
         if layouts.is_empty() {
             return Err(format!(
                 "{prefix}: no peer combination can satisfy the endorsement policy"
+            ));
+        }
+        for call in &interest.chaincodes {
+            keep_installed(&mut available, &call.name);
+        }
+        keep_satisfiable(&mut layouts, &available);
+        if layouts.is_empty() {
+            return Err(format!(
+                "{prefix}: required chaincodes are not installed on sufficient peers"
             ));
         }
         let preferred = |layout: &Layout| preferred.is_some_and(|msp_id| layout.contains_key(msp_id));

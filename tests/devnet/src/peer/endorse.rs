@@ -299,7 +299,7 @@ impl Peer {
             .definition(name)
             .cloned()
             .ok_or_else(|| unusable(format!("chaincode {name} not found")))?;
-        if !self.has_chaincode(name) {
+        if !self.may_run(name) {
             return Err(unusable(format!(
                 "chaincode definition for '{name}' exists, but chaincode is not installed"
             )));

@@ -225,11 +225,14 @@ impl Peer {
         }
     }
 
-    /// Whether the chaincode is installed on this peer, or need not be.
-    pub(crate) fn has_chaincode(&self, chaincode: &str) -> bool {
-        chaincode == qscc::QSCC
-            || self.listener.access.is_none()
-            || lock(&self.packages).contains_key(chaincode)
+    /// Whether the chaincode is installed on this peer: then Gateways ask it.
+    pub(crate) fn has_installed(&self, chaincode: &str) -> bool {
+        chaincode == qscc::QSCC || lock(&self.packages).contains_key(chaincode)
+    }
+
+    /// Whether the chaincode is installed, or need not be.
+    fn may_run(&self, chaincode: &str) -> bool {
+        self.listener.access.is_none() || self.has_installed(chaincode)
     }
 
     fn runtime(&self, chaincode: &Chaincode) -> Arc<ChaincodeRuntime> {

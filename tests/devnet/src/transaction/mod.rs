@@ -1,10 +1,12 @@
-//! Proposals and transactions: taking them apart, and judging them before their reads are looked at
+//! Proposals and transactions: taking them apart, putting them together, and judging them before their reads are looked at
 //! (Fabric's `core/endorser/msgvalidation.go`, `core/common/validation`, `core/committer/txvalidator`).
 
+mod assembly;
 mod endorsement;
 mod envelope;
 mod proposal;
 
+pub(crate) use assembly::assemble;
 pub(crate) use endorsement::{BlockPolicies, evaluate};
 pub(crate) use envelope::{EndorserTransaction, InvalidTransaction};
 pub(crate) use proposal::{ProposalError, UnpackedProposal};

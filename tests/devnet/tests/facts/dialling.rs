@@ -4,7 +4,7 @@ use crate::world::{CC, assert_says, soon};
 use devnet::{
     Network,
     client::{Call, Client},
-    config::{ChaincodeDefinition, NetworkConfig, Program},
+    config::{ChaincodeDefinition, Connection, NetworkConfig, Program},
 };
 use fabric_protos::protos::{
     ChaincodeId, ChaincodeMessage, Response, chaincode_message::Type,
@@ -115,7 +115,23 @@ fn call() -> Call {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_development_mode_a_chaincode_that_dials_is_the_one_that_it_calls_itself() {
     let (network, client) = network(|config| config.organisations[0].development = true).await;
-    let nobody = soon(client.evaluate(&call())).await.unwrap_err();
+    // Gateways ask where a chaincode is installed.
+    let unknown = soon(client.evaluate(&call())).await.unwrap_err();
+    assert_says(
+        &unknown,
+        "no peers available to evaluate chaincode basic in channel mychannel",
+    );
+    let unknown = soon(client.endorse(&call())).await.err().unwrap();
+    assert_says(
+        &unknown,
+        "required chaincodes are not installed on sufficient peers",
+    );
+    let unknown = soon(client.endorse(&call().organisations(&[ORG])))
+        .await
+        .err()
+        .unwrap();
+    assert_says(&unknown, "failed to find any endorsing peers for org(s): Org1MSP");
+    let nobody = soon(client.evaluate_at_peer(&call())).await.unwrap_err();
     assert_says(
         &nobody,
         "could not launch chaincode basic:1.0: error building chaincode: error building image: failed to get chaincode package for \
@@ -131,10 +147,29 @@ async fn in_development_mode_a_chaincode_that_dials_is_the_one_that_it_calls_its
     assert_eq!(kinds, [Type::Registered, Type::Ready]);
     let calling = tokio::spawn({
         let client = client.clone();
-        async move { soon(client.evaluate(&call())).await }
+        async move { soon(client.evaluate_at_peer(&call())).await }
     });
     assert_eq!(first.serve(&mut incoming, "first").await, Type::Transaction);
     assert_eq!(calling.await.unwrap().unwrap(), b"first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_development_mode_an_installed_chaincode_registers_as_its_package_and_gateways_find_it() {
+    let (network, client) = network(|config| config.organisations[0].development = true).await;
+    let nowhere = Connection::plaintext("127.0.0.1:1");
+    network.connect_chaincode(CC, ORG, &nowhere).unwrap();
+    let package_id = network.config().chaincodes[0].package_id();
+    let nobody = soon(client.evaluate(&call())).await.unwrap_err();
+    assert_says(
+        &nobody,
+        &format!("could not launch chaincode {package_id}: connection to"),
+    );
+    let mut dialled = Dialled::new(&network, None).await;
+    dialled.register(&package_id).await;
+    let (_, mut incoming) = dialled.first_messages().await;
+    let calling = tokio::spawn(async move { soon(client.submit_call(&call())).await });
+    dialled.serve(&mut incoming, "dialled").await;
+    assert_eq!(calling.await.unwrap().unwrap().result, b"dialled");
 }
 
 /// An oddity of Fabric's: the second is not answered, and the end of its stream forgets the first, which hears nothing of it.
@@ -149,13 +184,13 @@ async fn the_second_of_a_name_is_not_answered_and_takes_the_firsts_registration_
     second.register("basic:1.0").await;
     let calling = tokio::spawn({
         let client = client.clone();
-        async move { soon(client.evaluate(&call())).await }
+        async move { soon(client.evaluate_at_peer(&call())).await }
     });
     first.serve(&mut incoming, "first").await;
     assert_eq!(calling.await.unwrap().unwrap(), b"first");
     assert!(!second.answered.is_finished());
     second.leave().await;
-    let forgotten = soon(client.evaluate(&call())).await.unwrap_err();
+    let forgotten = soon(client.evaluate_at_peer(&call())).await.unwrap_err();
     assert_says(&forgotten, "could not launch chaincode basic:1.0");
     // Its place is free.
     let mut third = Dialled::new(&network, None).await;
@@ -192,7 +227,7 @@ async fn a_stopped_peer_takes_nobody_and_ends_its_streams() {
     let mut again = Dialled::new(&network, None).await;
     again.register("basic:1.0").await;
     let (_, mut incoming) = again.first_messages().await;
-    let calling = tokio::spawn(async move { soon(client.evaluate(&call())).await });
+    let calling = tokio::spawn(async move { soon(client.evaluate_at_peer(&call())).await });
     again.serve(&mut incoming, "again").await;
     assert_eq!(calling.await.unwrap().unwrap(), b"again");
 }
@@ -218,7 +253,7 @@ async fn a_started_chaincode_alone_may_dial_with_the_certificate_that_it_was_giv
     network.run_chaincode(CC, ORG, &program).unwrap();
     let package_id = network.config().chaincodes[0].package_id();
 
-    let calling = tokio::spawn(async move { soon(client.evaluate(&call())).await });
+    let calling = tokio::spawn(async move { soon(client.evaluate_at_peer(&call())).await });
     // The peer starts it for this call; opening waits for it.
     let told = async {
         let mut text = String::new();
@@ -269,7 +304,7 @@ async fn a_started_chaincode_that_ends_or_hangs_is_told_of() {
     ] {
         let (program, _) = write_program(folder.path(), lines);
         network.run_chaincode(CC, ORG, &program).unwrap();
-        let error = soon(client.evaluate(&call())).await.unwrap_err();
+        let error = soon(client.evaluate_at_peer(&call())).await.unwrap_err();
         assert_says(
             &error,
             &format!("could not launch chaincode {package_id}: {says}"),
@@ -279,6 +314,6 @@ async fn a_started_chaincode_that_ends_or_hangs_is_told_of() {
         run: folder.path().join("nowhere"),
     };
     network.run_chaincode(CC, ORG, &nowhere).unwrap();
-    let error = soon(client.evaluate(&call())).await.unwrap_err();
+    let error = soon(client.evaluate_at_peer(&call())).await.unwrap_err();
     assert_says(&error, "could not execute run: No such file or directory");
 }

@@ -34,7 +34,10 @@ pub(crate) enum As {
 }
 
 enum Under {
-    Devnet { network: Box<Network>, client: Client },
+    Devnet {
+        network: Box<Network>,
+        client: Box<Client>,
+    },
     Fabric(Box<FabricNetwork>),
 }
 
@@ -139,9 +142,9 @@ impl OneOrganisation {
                     call = call.as_init();
                 }
                 let answer = if called == As::Query {
-                    soon(client.evaluate(&call)).await
+                    soon(client.evaluate_at_peer(&call)).await
                 } else {
-                    soon(client.submit_call(&call))
+                    soon(client.submit_at_peer(&call))
                         .await
                         .map(|committed| committed.result)
                 };
@@ -263,7 +266,7 @@ async fn devnet(profile: Profile, development: bool) -> Under {
     config.batch.timeout = std::time::Duration::from_millis(20);
     config.organisations[0].development = development;
     let network = Box::new(soon(Network::start(config)).await.unwrap());
-    let client = soon(network.client(MSP_ID, "User1")).await.unwrap();
+    let client = Box::new(soon(network.client(MSP_ID, "User1")).await.unwrap());
     Under::Devnet { network, client }
 }
 
