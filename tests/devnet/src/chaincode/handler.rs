@@ -77,22 +77,12 @@ pub(super) async fn answer(
         Type::PutStateMetadata => request.put_metadata(decode(message)?),
         Type::WriteBatchState => request.write_batch(decode(message)?),
         Type::GetStateByRange => request.range(decode(message)?),
-        Type::GetQueryResult => decode::<GetQueryResult>(message).and_then(|query| {
-            // Private data has no pages, whatever is asked.
-            let paginated = !query.metadata.is_empty() && query.collection.is_empty();
-            let method = if paginated {
-                "ExecuteQueryWithMetadata"
-            } else {
-                "ExecuteQuery"
-            };
-            Err(format!("{method} not supported for leveldb"))
-        }),
+        Type::GetQueryResult => request.rich_query(decode(message)?),
         Type::GetHistoryForKey => request.history(&decode(message)?),
         Type::QueryStateNext => {
             let QueryStateNext { id } = decode(message)?;
-            let page = request.context.queries().page(request.simulator, &id);
-            page.map(|page| page.encode_to_vec())
-                .ok_or_else(|| "query iterator not found".to_owned())
+            let page = request.context.queries().page(request.simulator, &id)?;
+            Ok(page.encode_to_vec())
         }
         Type::QueryStateClose => {
             let QueryStateClose { id } = decode(message)?;
@@ -342,6 +332,39 @@ impl Request<'_> {
         Ok(Vec::new())
     }
 
+    /// The metadata of a page that is asked for, and how many results there may be.
+    fn page(&self, metadata: &[u8]) -> Result<(QueryMetadata, usize), String> {
+        let metadata =
+            QueryMetadata::decode(metadata).map_err(|error| format!("unmarshal failed: {error}"))?;
+        let size = usize::try_from(metadata.page_size).unwrap_or(0);
+        let limit = if size > 0 {
+            size.min(self.limit)
+        } else {
+            self.limit
+        };
+        Ok((metadata, limit))
+    }
+
+    fn rich_query(&mut self, request: GetQueryResult) -> Answer {
+        let GetQueryResult {
+            query,
+            collection,
+            metadata,
+        } = request;
+        let (metadata, limit) = self.page(&metadata)?;
+        let namespace = &self.context.namespace;
+        let paginated = collection.is_empty() && (metadata.page_size != 0 || !metadata.bookmark.is_empty());
+        let opened = if collection.is_empty() {
+            let page = paginated.then_some((metadata.page_size, metadata.bookmark.as_str()));
+            self.simulator.rich_query(namespace, &query, page)
+        } else {
+            self.may_read(&collection)?;
+            self.simulator.private_rich_query(namespace, &collection, &query)
+        };
+        let opened = opened.map_err(|error| error.to_string())?;
+        self.open(Source::Rich(Box::new(opened)), limit, paginated)
+    }
+
     fn range(&mut self, request: GetStateByRange) -> Answer {
         let GetStateByRange {
             start_key,
@@ -349,14 +372,7 @@ impl Request<'_> {
             collection,
             metadata,
         } = request;
-        let metadata = QueryMetadata::decode(metadata.as_slice())
-            .map_err(|error| format!("unmarshal failed: {error}"))?;
-        let page = usize::try_from(metadata.page_size).unwrap_or(0);
-        let limit = if page > 0 {
-            page.min(self.limit)
-        } else {
-            self.limit
-        };
+        let (metadata, limit) = self.page(&metadata)?;
         let namespace = self.context.namespace.clone();
         let (source, paginated) = if collection.is_empty() {
             let paginated = metadata.page_size != 0 || !metadata.bookmark.is_empty();
@@ -397,7 +413,7 @@ impl Request<'_> {
                 false,
             )
         };
-        Ok(self.open(source, limit, paginated))
+        self.open(source, limit, paginated)
     }
 
     fn history(&mut self, GetHistoryForKey { key }: &GetHistoryForKey) -> Answer {
@@ -411,19 +427,15 @@ impl Request<'_> {
                 timestamp: change.timestamp,
             })
             .collect();
-        Ok(self.open(
-            Source::History {
-                rest: changes.into_iter(),
-            },
-            self.limit,
-            false,
-        ))
+        let source = Source::History {
+            rest: changes.into_iter(),
+        };
+        self.open(source, self.limit, false)
     }
 
-    fn open(&mut self, source: Source, limit: usize, paginated: bool) -> Vec<u8> {
+    fn open(&mut self, source: Source, limit: usize, paginated: bool) -> Answer {
         let mut queries = self.context.queries();
-        queries
-            .open(self.simulator, &self.context.tx_id, source, limit, paginated)
-            .encode_to_vec()
+        let page = queries.open(self.simulator, &self.context.tx_id, source, limit, paginated)?;
+        Ok(page.encode_to_vec())
     }
 }

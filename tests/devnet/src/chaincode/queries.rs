@@ -1,7 +1,7 @@
 //! Open queries of a transaction and their pages (Fabric's `query_response_generator.go`): a hundred results a message, silently
 //! no more than the peer's limit in all.
 
-use crate::ledger::{QueryCursor, Simulator};
+use crate::ledger::{QueryCursor, RichQuery, Simulator};
 use fabric_protos::{
     protos::{QueryResponse, QueryResponseMetadata, QueryResultBytes},
     queryresult::{KeyModification, Kv},
@@ -24,13 +24,14 @@ pub(crate) enum Source {
         collection: String,
         cursor: QueryCursor,
     },
+    Rich(Box<RichQuery>),
     History {
         rest: std::vec::IntoIter<KeyModification>,
     },
 }
 
 impl Source {
-    fn next(&mut self, simulator: &mut Simulator) -> Option<Vec<u8>> {
+    fn next(&mut self, simulator: &mut Simulator) -> Result<Option<Vec<u8>>, String> {
         let kv = |namespace: &str, (key, value)| {
             Kv {
                 namespace: namespace.to_owned(),
@@ -39,7 +40,7 @@ impl Source {
             }
             .encode_to_vec()
         };
-        match self {
+        Ok(match self {
             Self::Public {
                 namespace,
                 query,
@@ -52,8 +53,12 @@ impl Source {
             } => simulator
                 .next_private(namespace, collection, cursor)
                 .map(|found| kv(namespace, found)),
+            Self::Rich(query) => {
+                let found = simulator.next_rich(query).map_err(|error| error.to_string())?;
+                found.map(|found| kv(query.namespace(), found))
+            }
             Self::History { rest } => rest.next().map(|modification| modification.encode_to_vec()),
-        }
+        })
     }
 
     /// Where a next page would start; when there is nothing left, what the state database says then.
@@ -62,6 +67,7 @@ impl Source {
             Self::Public { query, cursor, .. } => simulator
                 .peek(*query, cursor)
                 .unwrap_or_else(|| simulator.bookmark_at_the_end(cursor)),
+            Self::Rich(query) => query.bookmark().to_owned(),
             Self::Private { .. } | Self::History { .. } => String::new(),
         }
     }
@@ -92,7 +98,7 @@ impl Queries {
         source: Source,
         limit: usize,
         paginated: bool,
-    ) -> QueryResponse {
+    ) -> Result<QueryResponse, String> {
         self.opened += 1;
         let id = format!("{tx_id}-{}", self.opened);
         let query = Query {
@@ -103,20 +109,19 @@ impl Queries {
             paginated,
         };
         self.open.insert(id.clone(), query);
-        self.page(simulator, &id).unwrap_or_default()
+        self.page(simulator, &id)
     }
 
-    /// The next page; none when no such query is open.
-    pub(crate) fn page(&mut self, simulator: &mut Simulator, id: &str) -> Option<QueryResponse> {
-        let query = self.open.get_mut(id)?;
+    /// The next page. A query that fails is closed.
+    pub(crate) fn page(&mut self, simulator: &mut Simulator, id: &str) -> Result<QueryResponse, String> {
+        let mut query = self.open.remove(id).ok_or("query iterator not found")?;
         loop {
             let next = if query.returned >= query.limit {
                 None
             } else {
-                query.source.next(simulator)
+                query.source.next(simulator)?
             };
             let Some(result) = next else {
-                let query = self.open.remove(id)?;
                 let metadata = query.paginated.then(|| {
                     let fetched = i32::try_from(query.returned).unwrap_or(i32::MAX);
                     let bookmark = query.source.bookmark(simulator);
@@ -126,7 +131,7 @@ impl Queries {
                     }
                     .encode_to_vec()
                 });
-                return Some(QueryResponse {
+                return Ok(QueryResponse {
                     results: query.pending,
                     has_more: false,
                     id: id.to_owned(),
@@ -138,7 +143,8 @@ impl Queries {
             let batch = full.then(|| std::mem::take(&mut query.pending));
             query.pending.push(QueryResultBytes { result_bytes: result });
             if let Some(results) = batch {
-                return Some(QueryResponse {
+                self.open.insert(id.to_owned(), query);
+                return Ok(QueryResponse {
                     results,
                     has_more: true,
                     id: id.to_owned(),

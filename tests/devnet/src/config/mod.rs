@@ -267,7 +267,7 @@ pub enum StateDatabase {
     #[default]
     GoLevelDb,
     /// JSON objects come back marshalled anew: keys sorted, no spaces, `<`, `>` and `&` escaped. Hashes of private values are still
-    /// those of the bytes written. The bookmark after a range's last page is the range's end.
+    /// those of the bytes written. The bookmark after a range's last page is the range's end. Rich queries are answered.
     CouchDb,
 }
 

@@ -4,6 +4,7 @@
 mod apply;
 pub(crate) mod blocks;
 mod couchdb;
+mod mango;
 mod mvcc;
 mod private;
 mod range;
@@ -17,7 +18,7 @@ pub(crate) use mvcc::Validator;
 pub(crate) use private::PrivateStore;
 pub(crate) use range::QueryCursor;
 pub(crate) use rwset::{PrivateWrite, PrivateWriteSets, ReadWriteSet, SimulationResults, TransactionWrites};
-pub(crate) use simulator::{Simulator, VALIDATION_PARAMETER};
+pub(crate) use simulator::{RichQuery, Simulator, VALIDATION_PARAMETER};
 pub(crate) use state::{CollectionKey, LedgerState, hash};
 pub use state::{StateEntry, Version};
 

@@ -5,8 +5,11 @@
 //! chaincode call that waits holds back its peer's commits; and since a waiting writer goes before later readers, it holds
 //! back queries, too, once a block has arrived.
 
-use super::couchdb;
+mod rich_query;
+
 use super::{
+    couchdb::{self, Unstorable},
+    mango::Refusal,
     range::{QueryCursor, RangeQuery},
     rwset::{Builder, PrivateWrite, SimulationResults},
     state::{
@@ -17,6 +20,7 @@ use crate::{
     channel::{Chaincode, Collection, Definitions, LIFECYCLE, definition_keys},
     config::StateDatabase,
 };
+pub(crate) use rich_query::RichQuery;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::OwnedRwLockReadGuard;
 
@@ -51,6 +55,12 @@ pub(crate) enum SimulationError {
     UnknownCollection { chaincode: String, collection: String },
     #[error("chaincode {0} not found")]
     UnknownChaincode(String),
+    #[error("{0} not supported for leveldb")]
+    NoRichQueries(&'static str),
+    #[error(transparent)]
+    RichQuery(#[from] Refusal),
+    #[error(transparent)]
+    Unstorable(#[from] Unstorable),
 }
 
 type Result<T> = std::result::Result<T, SimulationError>;
@@ -126,7 +136,7 @@ impl Simulator {
 
     /// An empty value deletes the key.
     pub(crate) fn set_state(&mut self, namespace: &str, key: &str, value: Vec<u8>) -> Result<()> {
-        self.begin_write()?;
+        self.begin_write(key, &value)?;
         self.builder.write(namespace, key, value);
         let metadata = self.state.public(namespace, key).map(|entry| &entry.metadata);
         note(&mut self.results, namespace, "", key, metadata);
@@ -134,7 +144,7 @@ impl Simulator {
     }
 
     pub(crate) fn set_metadata(&mut self, namespace: &str, key: &str, metadata: Metadata) -> Result<()> {
-        self.begin_write()?;
+        self.begin_write(key, &[])?;
         self.builder.write_metadata(namespace, key, metadata);
         let old = self.state.public(namespace, key).map(|entry| &entry.metadata);
         note(&mut self.results, namespace, "", key, old);
@@ -240,7 +250,7 @@ impl Simulator {
         write: PrivateWrite,
     ) -> Result<()> {
         self.checked_collection(namespace, collection)?;
-        self.begin_write()?;
+        self.begin_write(key, &write.value)?;
         self.builder.write_private(namespace, collection, key, write);
         self.note_private_write(namespace, collection, key);
         Ok(())
@@ -254,7 +264,7 @@ impl Simulator {
         metadata: Metadata,
     ) -> Result<()> {
         self.checked_collection(namespace, collection)?;
-        self.begin_write()?;
+        self.begin_write(key, &[])?;
         self.builder
             .write_private_metadata(namespace, collection, key, metadata);
         self.note_private_write(namespace, collection, key);
@@ -269,7 +279,7 @@ impl Simulator {
         note(&mut self.results, namespace, collection, key, metadata);
     }
 
-    fn begin_write(&mut self) -> Result<()> {
+    fn begin_write(&mut self, key: &str, value: &[u8]) -> Result<()> {
         if self.private_query_performed {
             return Err(SimulationError::WriteAfterPrivateQuery(self.tx_id.clone()));
         }
@@ -277,6 +287,17 @@ impl Simulator {
             return Err(SimulationError::WriteAfterPagination(self.tx_id.clone()));
         }
         self.write_performed = true;
+        match self.database {
+            StateDatabase::GoLevelDb => Ok(()),
+            StateDatabase::CouchDb => Ok(couchdb::check(key, value)?),
+        }
+    }
+
+    fn begin_pagination(&mut self) -> Result<()> {
+        if self.write_performed {
+            return Err(SimulationError::PaginationAfterWrite(self.tx_id.clone()));
+        }
+        self.paginated_query_performed = true;
         Ok(())
     }
 
@@ -289,10 +310,7 @@ impl Simulator {
         paginated: bool,
     ) -> Result<usize> {
         if paginated {
-            if self.write_performed {
-                return Err(SimulationError::PaginationAfterWrite(self.tx_id.clone()));
-            }
-            self.paginated_query_performed = true;
+            self.begin_pagination()?;
         }
         self.ranges
             .push((namespace.to_owned(), RangeQuery::new(start, end)));
