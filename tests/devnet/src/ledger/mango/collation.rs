@@ -13,43 +13,61 @@ static COLLATOR: LazyLock<CollatorBorrowed<'static>> = LazyLock::new(|| {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     Collated,
-    /// By bytes, for documents' ids.
+    /// Erlang's own, for documents' ids: texts by their bytes, and after all else.
     Raw,
 }
 
 impl Order {
     pub(super) fn compare(self, left: &Value, right: &Value) -> Ordering {
-        match (self, left, right) {
-            (Self::Raw, Value::String(left), Value::String(right)) => left.cmp(right),
-            _ => collate(left, right),
+        match self {
+            Self::Collated => collate(left, right),
+            Self::Raw => raw(left, right),
         }
     }
+}
+
+/// Erlang's order of terms: numbers, atoms by their names, objects (tuples), arrays, texts.
+fn raw(left: &Value, right: &Value) -> Ordering {
+    let term = |value: &Value| match value {
+        Value::Number(_) => (0, ""),
+        Value::Bool(false) => (1, "false"),
+        Value::Null => (1, "null"),
+        Value::Bool(true) => (1, "true"),
+        Value::Object(_) => (2, ""),
+        Value::Array(_) => (3, ""),
+        Value::String(_) => (4, ""),
+    };
+    match (left, right) {
+        (Value::Number(left), Value::Number(right)) => collate_numbers(left, right),
+        (Value::String(left), Value::String(right)) => left.cmp(right),
+        (Value::Array(left), Value::Array(right)) => first_difference(left, right, raw),
+        (Value::Object(left), Value::Object(right)) => first_difference(left, right, |left, right| {
+            left.0.cmp(right.0).then_with(|| raw(left.1, right.1))
+        }),
+        _ => term(left).cmp(&term(right)),
+    }
+}
+
+/// The order of the first two that differ, or of the lengths.
+fn first_difference<T>(
+    left: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    right: impl IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    compare: impl Fn(T, T) -> Ordering,
+) -> Ordering {
+    let (left, right) = (left.into_iter(), right.into_iter());
+    let lengths = left.len().cmp(&right.len());
+    let mut orders = left.zip(right).map(|(left, right)| compare(left, right));
+    orders.find(|order| order.is_ne()).unwrap_or(lengths)
 }
 
 pub(super) fn collate(left: &Value, right: &Value) -> Ordering {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => collate_numbers(left, right),
         (Value::String(left), Value::String(right)) => collate_texts(left, right),
-        (Value::Array(left), Value::Array(right)) => {
-            let differs = left
-                .iter()
-                .zip(right)
-                .map(|(left, right)| collate(left, right))
-                .find(|order| order.is_ne());
-            differs.unwrap_or_else(|| left.len().cmp(&right.len()))
-        }
-        (Value::Object(left), Value::Object(right)) => {
-            let pairs = left
-                .iter()
-                .zip(right)
-                .map(|((left_name, left), (right_name, right))| {
-                    collate_texts(left_name, right_name).then_with(|| collate(left, right))
-                });
-            pairs
-                .into_iter()
-                .find(|order| order.is_ne())
-                .unwrap_or_else(|| left.len().cmp(&right.len()))
-        }
+        (Value::Array(left), Value::Array(right)) => first_difference(left, right, collate),
+        (Value::Object(left), Value::Object(right)) => first_difference(left, right, |left, right| {
+            collate_texts(left.0, right.0).then_with(|| collate(left.1, right.1))
+        }),
         _ => rank(left).cmp(&rank(right)),
     }
 }
@@ -162,6 +180,37 @@ mod tests {
         assert_eq!(Order::Raw.compare(&json!("a\0"), &json!("a")), Ordering::Greater);
         assert_eq!(Order::Raw.compare(&json!("B"), &json!("a")), Ordering::Less);
         assert_eq!(collate(&json!("B"), &json!("a")), Ordering::Greater);
+    }
+
+    #[test]
+    fn ids_are_in_erlangs_order() {
+        let ascending = [
+            json!(-1),
+            json!(2),
+            json!(false),
+            json!(null),
+            json!(true),
+            json!({}),
+            json!({"a": 2}),
+            json!({"b": 1}),
+            json!([]),
+            json!([1, 2]),
+            json!(["A"]),
+            json!(["a"]),
+            json!(""),
+            json!("B"),
+            json!("a"),
+            json!("é"),
+        ];
+        for (place, left) in ascending.iter().enumerate() {
+            for (other, right) in ascending.iter().enumerate() {
+                assert_eq!(
+                    Order::Raw.compare(left, right),
+                    place.cmp(&other),
+                    "{left} {right}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::{
     collation::collate,
     condition::{Comparison, Condition},
+    refusal::Refusal,
     selector::Selector,
 };
 use serde_json::Value;
@@ -33,28 +34,15 @@ enum Place {
     Above,
 }
 
-/// Bounds of the ids; none when nothing can match.
-pub(super) fn ids(selector: &Selector) -> Option<(Bound<String>, Bound<String>)> {
-    if nothing(selector) {
-        return None;
-    }
-    let range = id_range(selector)?;
-    // Anything that is no text comes before all texts.
-    let low = match range.low {
-        Some((_, Value::String(id))) => Bound::Included(id),
-        _ => Bound::Unbounded,
-    };
-    let high = match range.high {
-        Some((_, Value::String(id))) => Bound::Included(id),
-        // No id is below the empty text.
-        Some(_) => Bound::Excluded(String::new()),
-        None => Bound::Unbounded,
-    };
-    Some((low, high))
-}
+pub(super) type Ids = (Bound<String>, Bound<String>);
 
+/// Bounds of the ids; none when nothing can match.
+pub(super) fn ids(selector: &Selector) -> Result<Option<Ids>, Refusal> {
+    let range = id_range(selector)?;
+    Ok(range.filter(|_| !nothing(selector)).map(Range::ids))
+}
 /// The first field, in the order of their names, whose range is empty hides those after it.
-fn id_range(selector: &Selector) -> Option<Range> {
+fn id_range(selector: &Selector) -> Result<Option<Range>, Refusal> {
     let unbounded = Range {
         low: None,
         high: None,
@@ -62,14 +50,13 @@ fn id_range(selector: &Selector) -> Option<Range> {
     let mut fields = BTreeSet::new();
     ranged_fields(selector, &mut fields);
     for field in &fields {
-        match narrowed(selector, field, unbounded.clone()) {
-            Some(range) if *field == "_id" => return Some(range),
+        match narrowed(selector, field, unbounded.clone())? {
+            range if *field == "_id" => return Ok(range),
             Some(_) => {}
-            None if *field == "_id" => return None,
             None => break,
         }
     }
-    Some(unbounded)
+    Ok(Some(unbounded))
 }
 
 /// At the top, these of nothing are nothing.
@@ -104,25 +91,51 @@ fn ranged_fields<'a>(selector: &'a Selector, fields: &mut BTreeSet<&'a str>) {
 }
 
 /// The range after a selector's conditions on a field; none: empty.
-fn narrowed(selector: &Selector, field: &str, range: Range) -> Option<Range> {
-    match selector {
-        Selector::And(selectors) => selectors
-            .iter()
-            .try_fold(range, |range, selector| narrowed(selector, field, range)),
-        Selector::Field(name, condition) if name == field => match &**condition {
-            Selector::Condition(Condition::Compare(comparison, value)) => range.with(*comparison, value),
-            Selector::Condition(Condition::BeginsWith(prefix)) => {
-                let last = Value::from(format!("{prefix}\u{FFFF}"));
-                let range = range.with(Comparison::GreaterOrEqual, &Value::from(prefix.as_str()))?;
-                range.with(Comparison::LessOrEqual, &last)
+fn narrowed(selector: &Selector, field: &str, range: Range) -> Result<Option<Range>, Refusal> {
+    let condition = match selector {
+        Selector::And(selectors) => {
+            let mut range = Some(range);
+            for selector in selectors {
+                range = range.map_or(Ok(None), |range| narrowed(selector, field, range))?;
             }
-            _ => Some(range),
-        },
+            return Ok(range);
+        }
+        Selector::Field(name, condition) if name == field => condition,
+        _ => return Ok(Some(range)),
+    };
+    Ok(match &**condition {
+        Selector::Condition(Condition::Compare(comparison, value)) => range.with(*comparison, value),
+        Selector::Condition(Condition::BeginsWith(prefix)) => {
+            let last = Value::from(format!("{prefix}\u{FFFF}"));
+            let from = range.with(Comparison::GreaterOrEqual, &Value::from(prefix.as_str()));
+            // CouchDB does not expect that the range is empty by now.
+            let from = from.ok_or_else(|| Refusal::CouchDb {
+                status: 500,
+                error: "badmatch",
+                reason: "empty".to_owned(),
+            })?;
+            from.with(Comparison::LessOrEqual, &last)
+        }
         _ => Some(range),
-    }
+    })
 }
 
 impl Range {
+    fn ids(self) -> Ids {
+        // Anything that is no text comes before all texts.
+        let low = match self.low {
+            Some((_, Value::String(id))) => Bound::Included(id),
+            _ => Bound::Unbounded,
+        };
+        let high = match self.high {
+            Some((_, Value::String(id))) => Bound::Included(id),
+            // No id is below the empty text.
+            Some(_) => Bound::Excluded(String::new()),
+            None => Bound::Unbounded,
+        };
+        (low, high)
+    }
+
     fn place(&self, value: &Value) -> Place {
         let low = self.low.as_ref().map(|(_, low)| collate(value, low));
         let high = self.high.as_ref().map(|(_, high)| collate(value, high));

@@ -25,7 +25,7 @@ use std::{collections::BTreeMap, ops::Bound};
 pub(crate) struct Query {
     options: Options,
     /// Ids to look at; none: the selector cannot hold.
-    ids: Option<(Bound<String>, Bound<String>)>,
+    ids: Option<id_range::Ids>,
 }
 
 /// A document that a query found.
@@ -58,7 +58,7 @@ impl Query {
         }
         query.insert("limit".to_owned(), 0.into());
         let options = Options::parse(query)?;
-        let ids = id_range::ids(&options.selector);
+        let ids = id_range::ids(&options.selector)?;
         Ok(Self { options, ids })
     }
 
