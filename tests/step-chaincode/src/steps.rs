@@ -29,6 +29,10 @@ pub enum Step {
     All(String),
     /// As [`Step::Range`], a page of a size after a bookmark: gives the keys and the next bookmark.
     Page(String, String, i32, String),
+    /// The keys of what a query of CouchDB's finds.
+    Rich(String),
+    /// Collection, and the same.
+    PrivateRich(String, String),
     /// A key's changes, each with whether it was a deletion.
     History(String),
     /// So many keys with this prefix.
@@ -152,6 +156,13 @@ async fn perform(context: &TransactionContext, gates: &Gates, step: Step) -> Res
                 .await?;
             json!([keys(page.results), page.bookmark])
         }
+        Step::Rich(query) => keys(stub.get_query_result(&query).await?.collect().await?),
+        Step::PrivateRich(collection, query) => keys(
+            stub.get_private_data_query_result(&collection, &query)
+                .await?
+                .collect()
+                .await?,
+        ),
         Step::History(key) => {
             let changes = stub.get_history_for_key(&key).await?.collect().await?;
             let change = |change: chaincode_shim::KeyModification| {

@@ -18,5 +18,6 @@ mod identities;
 mod malformed;
 mod private_data;
 mod queries;
+mod rich_queries;
 mod several_peers;
 mod wire;

@@ -182,6 +182,12 @@ fn refusals_are_couchdbs() {
         zero.ends_with("Error:unknown_error,  Status Code:500,  Reason:badarith"),
         "{zero}"
     );
+    let empty =
+        refused(&json!({"selector": {"$and": [{"_id": {"$lt": "a"}}, {"_id": {"$beginsWith": "b"}}]}}));
+    assert!(
+        empty.ends_with("Error:badmatch,  Status Code:500,  Reason:empty"),
+        "{empty}"
+    );
     assert_eq!(
         refused(&json!({"selector": {}, "fields": "a"})),
         "fields definition must be an array"
