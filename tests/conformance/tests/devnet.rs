@@ -5,15 +5,16 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod served;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chaincode_shim::{ChaincodeServer, Response, ServerConfig};
+use chaincode_shim::Response;
 use devnet::Network;
 use devnet::client::{Call, Client, EndorsedTransaction};
-use devnet::config::{ChaincodeDefinition, Connection, NetworkConfig, Profile, StateDatabase};
+use devnet::config::{NetworkConfig, Profile, StateDatabase};
 use fabric_protos::common::{ChannelHeader, Envelope, Header, Payload};
 use fabric_protos::protos::chaincode_message::Type;
 use fabric_protos::protos::{
@@ -22,10 +23,9 @@ use fabric_protos::protos::{
 use fabric_protos::rwset::TxReadWriteSet;
 use prost::Message;
 use serde_json::Value;
-use shim_conformance::{RecordedCall, ScriptedCall, ScriptedChaincode, Vector, couchdb_script, script};
-use tokio::net::TcpListener;
+use served::bounded;
+use shim_conformance::{RecordedCall, ScriptedCall, Vector, couchdb_script, script};
 
-const BOUND: Duration = Duration::from_secs(60);
 const ORGS: [&str; 2] = ["Org1MSP", "Org2MSP"];
 const CHAINCODES: [&str; 2] = ["conformance", "other"];
 
@@ -39,35 +39,11 @@ const OWN: [&str; 6] = [
     "GetArgsSlice",
 ];
 
-async fn bounded<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(BOUND, future)
-        .await
-        .expect("the test waits for something that does not come")
-}
-
-async fn server(package_id: &str, msp_id: &str) -> String {
-    let mut config = ServerConfig::new(package_id, "127.0.0.1:0");
-    config.local_mspid = Some(msp_id.to_owned());
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let server = ChaincodeServer::new(config, ScriptedChaincode).unwrap();
-    tokio::spawn(server.serve_with(listener, std::future::pending()));
-    address.to_string()
-}
-
 async fn network(profile: Profile, state_database: StateDatabase, chaincodes: &[&str]) -> Network {
     let mut config = NetworkConfig::with_organisations(&ORGS);
     config.profile = profile;
     config.state_database = state_database;
-    for name in chaincodes {
-        let mut definition = ChaincodeDefinition::new(name, "AND('Org1MSP.peer','Org2MSP.peer')");
-        for msp_id in ORGS {
-            let address = server(&definition.package_id(), msp_id).await;
-            definition = definition.connected(msp_id, Connection::plaintext(address));
-        }
-        config.chaincodes.push(definition);
-    }
-    bounded(Network::start(config)).await.unwrap()
+    served::network(config, chaincodes).await
 }
 
 /// What a transaction is known by: its id and its client's time.
