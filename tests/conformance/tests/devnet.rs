@@ -173,7 +173,7 @@ impl Bookmarks {
                 continue;
             };
             // Without a result there is no place.
-            if recorded == "nil" {
+            if recorded == "nil" || recorded == "" {
                 continue;
             }
             let (theirs, ours) = (recorded.as_str().unwrap(), own.as_str().unwrap());
