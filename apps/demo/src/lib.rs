@@ -7,8 +7,10 @@
 //! | [`desk`] | one person's calls through the Gateway |
 //! | [`network`] | the devnet, and each organisation's chaincode server and sidecar |
 //! | [`program`] | a process of the network |
+//! | `addresses` | where each is to listen |
 //! | [`table`] | what is printed |
 
+mod addresses;
 pub mod desk;
 mod error;
 pub mod network;

@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fs, io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -18,7 +18,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    DemoError,
+    DemoError, addresses,
     desk::Desk,
     program::{Launch, Program},
     story::Organisation,
@@ -292,7 +292,7 @@ fn prepare(
 ) -> Result<(Site, Connection), DemoError> {
     let name = organisation.name.to_lowercase();
     let own = material.organisation(organisation.msp)?;
-    let [chaincode, to_chaincode, to_peers, operations] = free_addresses()?;
+    let [chaincode, to_chaincode, to_peers, operations] = addresses::unused()?;
 
     // The sidecar.
     let sidecar_tls = own.issue_tls(&format!("sidecar.{}", organisation.domain), &[])?;
@@ -409,17 +409,4 @@ fn key_hash(pair: &KeyAndCertificate) -> Result<String, DemoError> {
         .map_err(|_| DemoError::Certificate)?;
     let certificate = pem.parse_x509().map_err(|_| DemoError::Certificate)?;
     Ok(hex::encode(Sha256::digest(certificate.public_key().raw)))
-}
-
-/// Addresses on the loopback that were free a moment ago.
-fn free_addresses<const N: usize>() -> io::Result<[SocketAddr; N]> {
-    // All are held until all are known, or the same would be given twice.
-    let mut listeners = Vec::with_capacity(N);
-    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
-    for address in &mut addresses {
-        let listener = TcpListener::bind(*address)?;
-        *address = listener.local_addr()?;
-        listeners.push(listener);
-    }
-    Ok(addresses)
 }
