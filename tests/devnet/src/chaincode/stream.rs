@@ -165,6 +165,8 @@ impl ChaincodeStream {
     async fn receive(self: Arc<Self>, mut incoming: Streaming<ChaincodeMessage>) {
         loop {
             let received = tokio::select! {
+                // In this order: what comes after the end is not answered.
+                biased;
                 () = self.closed.cancelled() => break,
                 received = incoming.message() => received,
             };

@@ -233,9 +233,11 @@ impl Bench {
         }
     }
 
-    /// A transaction that all organisations endorse.
+    /// A transaction that all organisations endorse; committed by both peers, which may both endorse the next one.
     pub(crate) async fn submit(&self, call: &Call) -> Result<Committed, ClientError> {
-        soon(self.client(ORG).submit_call(call)).await
+        let committed = soon(self.client(ORG).submit_call(call)).await?;
+        soon(self.client(OTHER).commit_status(&committed.tx_id)).await?;
+        Ok(committed)
     }
 
     /// Starts a query at the first organisation's peer.
