@@ -12,6 +12,8 @@
 //!     cargo run -p chaincode-shim --example assets -- --peer.address 127.0.0.1:7052
 //! ```
 
+use std::process::ExitCode;
+
 use chaincode_shim::{
     Contract, ContractError, Contracts, Flags, Function, JsonSchema, KeyEndorsementPolicy,
     TransactionContext, log_filter,
@@ -344,9 +346,15 @@ struct Arguments {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_new(log_filter(|name| std::env::var(name).ok()))?;
+    let filter = EnvFilter::new(log_filter(|name| std::env::var(name).ok()));
     tracing_subscriber::fmt().json().with_env_filter(filter).init();
-    Ok(arguments.chaincode.start(contracts()).await?)
+    match arguments.chaincode.start(contracts()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

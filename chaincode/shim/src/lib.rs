@@ -22,7 +22,9 @@ mod server;
 mod session;
 mod stub;
 
+pub use fabric_protos::protos::SignedProposal;
 pub use fabric_protos::queryresult::{KeyModification, Kv};
+pub use prost_types::Timestamp;
 pub use schemars::{self, JsonSchema};
 
 pub use self::chaincode::{Answer, Chaincode, OK, Response, refusal, success};

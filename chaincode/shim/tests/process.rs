@@ -140,6 +140,15 @@ async fn a_program_that_cannot_start_says_which_variable_is_wrong() {
             ],
             "CORE_PEER_LOCALMSPID",
         ),
+        (
+            vec![
+                ("CHAINCODE_ID", "a:1"),
+                ("CHAINCODE_SERVER_ADDRESS", "127.0.0.1:0"),
+                ("CORE_PEER_TLS_ENABLED", "true"),
+            ],
+            "CORE_PEER_TLS_ENABLED=true asks for it; without TLS, say CHAINCODE_TLS_DISABLED=true",
+        ),
+        (Vec::new(), "nothing says how to run: CHAINCODE_ID and"),
     ];
     for (variables, name) in cases {
         let mut server = start(&variables);

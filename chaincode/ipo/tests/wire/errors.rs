@@ -85,7 +85,7 @@ async fn each_wrong_order_has_its_own_error() {
 
     refused(market.query(A, "Nothing", &[]).await, "no function \"Nothing\"");
     refused(market.query(A, "bond:Read", &[]).await, "no contract \"bond\"");
-    refused(market.query(A, "ReadListing", &[]).await, "takes 1 arguments");
+    refused(market.query(A, "ReadListing", &[]).await, "takes 1 argument");
     soon(market.network.shutdown()).await;
 }
 

@@ -101,7 +101,7 @@ impl ClientConfig {
         config.execute_timeout = time(EXECUTE)?;
         config.tls = match require(TLS_ENABLED)?.to_lowercase().as_str() {
             "true" | "t" | "1" => Some(ClientTls {
-                root: Pem::File(require(TLS_ROOT)?.into()),
+                root: Pem::File(get(TLS_ROOT).ok_or(missing_for_tls(TLS_ROOT))?.into()),
                 certificate: either(TLS_CERT, &get)?,
                 key: either(TLS_KEY, &get)?,
             }),
@@ -158,8 +158,22 @@ fn either(
     match (get(file), get(encoded)) {
         (Some(path), _) => Ok(Pem::File(path.into())),
         (None, Some(path)) => Ok(Pem::Base64File(path.into())),
-        (None, None) => Err(ConfigError::Missing { name: file }),
+        (None, None) => Err(missing_for_tls(file)),
     }
+}
+
+fn missing_for_tls(name: &'static str) -> ConfigError {
+    ConfigError::MissingForTls {
+        name,
+        setting: TLS_ENABLED,
+        instead: "CORE_PEER_TLS_ENABLED=false",
+    }
+}
+
+/// Whether anything says which peer to dial, or as what.
+pub(crate) fn is_given(lookup: impl Fn(&str) -> Option<String>) -> bool {
+    let named = |name| lookup(name).is_some_and(|value| !value.is_empty());
+    named(CHAINCODE_ID) || named(PEER_ADDRESS) || peer_argument(std::env::args()).is_some()
 }
 
 #[cfg(test)]
@@ -291,8 +305,11 @@ mod tests {
         assert!(load(&[], &[&BASE[..], &tls, &pair].concat()).is_ok());
 
         let fails = |more: &[(&'static str, &str)]| fails(&[&tls[..], more].concat());
-        assert_eq!(fails(&[]), "CORE_TLS_CLIENT_CERT_FILE is not set");
-        assert_eq!(fails(&in_pem[1..]), "CORE_TLS_CLIENT_KEY_FILE is not set");
+        assert_eq!(
+            fails(&[]),
+            "CORE_TLS_CLIENT_CERT_FILE is not set, and CORE_PEER_TLS_ENABLED=true asks for it; without TLS, say CORE_PEER_TLS_ENABLED=false"
+        );
+        assert!(fails(&in_pem[1..]).starts_with("CORE_TLS_CLIENT_KEY_FILE is not set, and "));
         let not_base64 = fails(&[in_pem[1], (TLS_KEY[1], &key_file)]);
         assert!(
             not_base64.starts_with("CORE_TLS_CLIENT_KEY_PATH: "),

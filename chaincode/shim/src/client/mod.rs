@@ -17,6 +17,7 @@ use tonic::transport::Endpoint;
 use tracing::{info, warn};
 
 pub use self::config::ClientConfig;
+pub(crate) use self::config::is_given;
 use self::tls::Certificates;
 pub use self::tls::ClientTls;
 use crate::metrics::Metrics;
@@ -287,6 +288,11 @@ fn with_causes(error: &dyn std::error::Error) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
+    /// Nothing says what to do.
+    #[error(
+        "nothing says how to run: CHAINCODE_ID and CHAINCODE_SERVER_ADDRESS, to serve peers that dial, or CORE_CHAINCODE_ID_NAME and CORE_PEER_ADDRESS, to dial one"
+    )]
+    NotConfigured,
     /// As a service.
     #[error(transparent)]
     Server(#[from] ServerError),
@@ -306,6 +312,9 @@ pub async fn start(chaincode: impl Chaincode) -> Result<(), StartError> {
         let server = ChaincodeServer::from_env(chaincode).map_err(ServerError::from)?;
         Ok(server.serve().await?)
     } else {
+        if !is_given(|name| std::env::var(name).ok()) {
+            return Err(StartError::NotConfigured);
+        }
         let client = ChaincodeClient::from_env(chaincode).map_err(ClientError::from)?;
         Ok(client.run().await?)
     }

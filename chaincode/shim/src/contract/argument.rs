@@ -139,6 +139,28 @@ macro_rules! integers {
 
 integers!(u8, u16, u32, u64, i8, i16, i32, i64);
 
+macro_rules! floats {
+    ($($float:ident),*) => {
+        $(impl FromArgument for $float {
+            fn allowed() -> String {
+                "a finite number".to_owned()
+            }
+
+            fn schema(schemas: &mut SchemaGenerator) -> Value {
+                schemas.subschema_for::<$float>().to_value()
+            }
+
+            fn from_argument(text: &str) -> Result<Self, Option<String>> {
+                // As JSON writes them: no infinity, nothing but a number.
+                let number: Self = serde_json::from_str(text).map_err(|_| None)?;
+                if number.is_finite() { Ok(number) } else { Err(None) }
+            }
+        })*
+    };
+}
+
+floats!(f32, f64);
+
 /// An empty argument is none.
 impl<T: FromArgument> FromArgument for Option<T> {
     const JSON: bool = T::JSON;
@@ -252,6 +274,8 @@ mod tests {
         assert_eq!(read("n", b"18446744073709551615"), Ok(u64::MAX));
         assert_eq!(read("n", b"-7"), Ok(-7_i32));
         assert_eq!(read("flag", b"true"), Ok(true));
+        assert_eq!(read("x", b"-1.5e3"), Ok(-1500.0_f64));
+        assert_eq!(read("x", b"0.25"), Ok(0.25_f32));
         assert_eq!(read("n", b""), Ok(None::<u32>));
         assert_eq!(read("n", b"3"), Ok(Some(3_u32)));
         assert_eq!(
@@ -281,6 +305,11 @@ mod tests {
                 .unwrap_err()
                 .contains("not valid UTF-8")
         );
+        for text in ["", "1e999", "NaN", "inf", "+1", "0x1", "1,5", "null"] {
+            let expected = format!("argument \"price\" is {text:?}; a finite number is allowed");
+            assert_eq!(fails::<f64>(text), expected);
+        }
+        assert!(read::<f32>("n", b"1e39").is_err());
         for text in ["", " 1", "1 ", "+1", "0x1", "1e3", "1.0", "-1"] {
             assert!(read::<u64>("n", text.as_bytes()).is_err(), "{text:?}");
         }

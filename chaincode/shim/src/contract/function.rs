@@ -132,7 +132,8 @@ impl Function {
         let run: Run = Box::new(move |context, args| {
             let args: &[Vec<u8>; N] = args.try_into().map_err(|_| {
                 let (wanted, got) = (parameters.join(", "), args.len());
-                ContractError::bad_request(format!("{owned} takes {N} arguments ({wanted}), got {got}"))
+                let arguments = if N == 1 { "argument" } else { "arguments" };
+                ContractError::bad_request(format!("{owned} takes {N} {arguments} ({wanted}), got {got}"))
             })?;
             handler.call(context, &parameters, &schemas, args)
         });
@@ -191,8 +192,8 @@ pub trait Handler<A, const N: usize>: Send + Sync + 'static {
     ) -> Result<Running, ContractError>;
 }
 
-/// What a function can answer. Text answers as it is and `()` with nothing, as in Fabric's own contract libraries; [`Raw`](super::Raw) gives its bytes, and
-/// anything else that serialises is JSON.
+/// What a function can answer. Text answers as it is; `()`, `None` and whatever else is `null` in JSON with nothing, as in Fabric's own contract libraries;
+/// [`Raw`](super::Raw) gives its bytes, and anything else that serialises is JSON.
 pub trait IntoAnswer {
     /// The answer's bytes.
     ///
@@ -272,6 +273,7 @@ fn payload(answer: &impl Serialize) -> Result<Vec<u8>, ContractError> {
     };
     let json = serde_json::to_vec(answer).map_err(fail)?;
     match json.first() {
+        // null
         Some(b'n') => Ok(Vec::new()),
         Some(b'"') => serde_json::from_slice::<String>(&json)
             .map(String::into_bytes)

@@ -75,7 +75,10 @@ impl Contract {
     }
 
     /// Adds a function whose writes are to be submitted. Its parameters' names and number are checked against the handler's at
-    /// compile time. A second function of the same name takes the first one's place.
+    /// compile time.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
     #[must_use]
     pub fn submit<A, const N: usize>(
         self,
@@ -87,6 +90,9 @@ impl Contract {
     }
 
     /// Adds a function that is for queries. The tag is for tools: a client may still submit it.
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
     #[must_use]
     pub fn evaluate<A, const N: usize>(
         self,
@@ -98,9 +104,22 @@ impl Contract {
     }
 
     /// Adds a function.
+    ///
+    /// # Panics
+    /// When it has no name or one with a colon, or when there is one of its name already: nobody could call it, or the other.
     #[must_use]
     pub fn with(mut self, function: Function) -> Self {
-        self.functions.insert(function.name().to_owned(), function);
+        let name = function.name().to_owned();
+        assert!(
+            !name.is_empty() && !name.contains(':'),
+            "contract {:?}: a function is named {name:?}; a name without a colon is needed",
+            self.name
+        );
+        assert!(
+            self.functions.insert(name.clone(), function).is_none(),
+            "contract {:?}: there are two functions named {name:?}",
+            self.name
+        );
         self
     }
 
@@ -213,17 +232,18 @@ impl Contracts {
         }
     }
 
-    /// Adds a contract; the first is the default. A second contract of the same name takes the first one's place.
+    /// Adds a contract; the first is the default.
+    ///
+    /// # Panics
+    /// When there is one of its name already.
     #[must_use]
     pub fn with(mut self, contract: Contract) -> Self {
-        match self
-            .contracts
-            .iter_mut()
-            .find(|found| found.name == contract.name)
-        {
-            Some(found) => *found = contract,
-            None => self.contracts.push(contract),
-        }
+        assert!(
+            self.contracts.iter().all(|found| found.name != contract.name),
+            "there are two contracts named {:?}",
+            contract.name
+        );
+        self.contracts.push(contract);
         self
     }
 

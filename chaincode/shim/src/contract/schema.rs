@@ -51,6 +51,28 @@ pub(super) struct Violation {
     at: String,
     /// What is allowed there.
     allowed: String,
+    kind: Kind,
+}
+
+/// By what a value does not keep a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It is of another type.
+    Type,
+    /// It is not one of the values that are allowed.
+    Value,
+    Other,
+}
+
+impl Violation {
+    /// How far inside the value.
+    fn depth(&self) -> usize {
+        depth(&self.at)
+    }
+}
+
+fn depth(at: &str) -> usize {
+    at.matches(['.', '[']).count()
 }
 
 impl fmt::Display for Violation {
@@ -102,9 +124,12 @@ impl Checked {
                 "anyOf" => self.some_of(list(wanted), value, at, |n| n >= 1)?,
                 "oneOf" => self.some_of(list(wanted), value, at, |n| n == 1)?,
                 "not" if self.value(wanted, value, at).is_ok() => return violation(at, "something else"),
-                "type" => of_type(wanted, value, at)?,
-                "enum" if !list(wanted).contains(value) => return violation(at, format!("one of {wanted}")),
-                "const" if wanted != value => return violation(at, wanted.to_string()),
+                "type" => of_type(wanted, keywords, value, at)?,
+                "enum" if !list(wanted).contains(value) => {
+                    let values: Vec<_> = list(wanted).iter().map(ToString::to_string).collect();
+                    return violation_of(Kind::Value, at, values.join(" or "));
+                }
+                "const" if wanted != value => return violation_of(Kind::Value, at, wanted.to_string()),
                 _ => {}
             }
         }
@@ -140,16 +165,23 @@ impl Checked {
         if enough(schemas.len() - failures.len()) {
             return Ok(());
         }
-        // The alternative that got furthest into the value says most.
-        let deepest = failures.into_iter().max_by_key(|violation| violation.at.len());
-        Err(deepest.unwrap_or_else(|| Violation {
+        Err(nearest(failures, at).unwrap_or_else(|| Violation {
             at: at.to_owned(),
             allowed: "exactly one of several forms".to_owned(),
+            kind: Kind::Other,
         }))
     }
 
     fn fields(&self, keywords: &Map<String, Value>, fields: &Map<String, Value>, at: &str) -> Check {
         let known = keywords.get("properties").and_then(Value::as_object);
+        // Tags first: they say which of several forms is meant.
+        for (name, schema) in known.into_iter().flatten() {
+            if let (Some(tag), Some(value)) = (schema.get("const"), fields.get(name))
+                && tag != value
+            {
+                return violation_of(Kind::Value, &format!("{at}.{name}"), tag.to_string());
+            }
+        }
         for required in keywords.get("required").map(list).into_iter().flatten() {
             let name = required.as_str().unwrap_or_default();
             if !fields.contains_key(name) {
@@ -199,17 +231,51 @@ impl Checked {
 }
 
 fn violation(at: &str, allowed: impl Into<String>) -> Check {
+    violation_of(Kind::Other, at, allowed)
+}
+
+fn violation_of(kind: Kind, at: &str, allowed: impl Into<String>) -> Check {
     Err(Violation {
         at: at.to_owned(),
         allowed: allowed.into(),
+        kind,
     })
+}
+
+/// Of the alternatives' violations for the value at a place, those of the alternatives that were meant: what got furthest into the value; else
+/// what fits but for its fields; else the tags; else everything that the value could be.
+fn nearest(failures: Vec<Violation>, at: &str) -> Option<Violation> {
+    let here = depth(at);
+    let is_tag = |failure: &Violation| failure.kind == Kind::Value && failure.depth() == here + 1;
+    let preference = |failure: &Violation| {
+        if is_tag(failure) {
+            1
+        } else if failure.depth() > here {
+            2 + failure.depth()
+        } else if failure.kind == Kind::Other {
+            2
+        } else {
+            0
+        }
+    };
+    let best = failures.iter().map(preference).max()?;
+    let mut meant = failures.into_iter().filter(|failure| preference(failure) == best);
+    let mut nearest = meant.next()?;
+    let mut allowed = vec![nearest.allowed];
+    for other in meant {
+        if other.at == nearest.at && !allowed.contains(&other.allowed) {
+            allowed.push(other.allowed);
+        }
+    }
+    nearest.allowed = allowed.join(" or ");
+    Some(nearest)
 }
 
 fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn of_type(wanted: &Value, value: &Value, at: &str) -> Check {
+fn of_type(wanted: &Value, keywords: &Map<String, Value>, value: &Value, at: &str) -> Check {
     let is = |wanted: &Value| match wanted.as_str().unwrap_or_default() {
         "null" => value.is_null(),
         "boolean" => value.is_boolean(),
@@ -226,10 +292,19 @@ fn of_type(wanted: &Value, value: &Value, at: &str) -> Check {
         .as_array()
         .map_or_else(|| is(wanted), |types| types.iter().any(is));
     if matches {
-        Ok(())
-    } else {
-        violation(at, format!("type {wanted}"))
+        return Ok(());
     }
+    let first = keywords
+        .get("required")
+        .and_then(|required| list(required).first());
+    violation_of(
+        Kind::Type,
+        at,
+        match first {
+            Some(name) if wanted == "object" => format!("an object with {name}"),
+            _ => format!("type {wanted}"),
+        },
+    )
 }
 
 fn length(
@@ -243,6 +318,9 @@ fn length(
     let found = u64::try_from(found).unwrap_or(u64::MAX);
     if bound(least).is_some_and(|least| found < least) || bound(most).is_some_and(|most| found > most) {
         let (least, most) = (bound(least).unwrap_or(0), bound(most));
+        if most == Some(least) {
+            return violation(at, format!("{least} {of}"));
+        }
         let most = most.map_or_else(|| "any number of".to_owned(), |most| most.to_string());
         return violation(at, format!("{least} to {most} {of}"));
     }
@@ -264,17 +342,35 @@ fn number(keywords: &Map<String, Value>, value: &Value, at: &str) -> Check {
             return violation(at, format!("a number of {words} {bound}"));
         }
     }
+    let format = keywords.get("format").and_then(Value::as_str);
+    if let Some((least, most)) = format.and_then(integers)
+        && !integer(value).is_some_and(|number| (least..=most).contains(&number))
+    {
+        return violation(at, format!("an integer from {least} to {most}"));
+    }
     Ok(())
+}
+
+/// What a format of integers holds; those of 8 and 16 bits have their bounds beside them.
+fn integers(format: &str) -> Option<(i128, i128)> {
+    match format {
+        "int32" => Some((i32::MIN.into(), i32::MAX.into())),
+        "int64" => Some((i64::MIN.into(), i64::MAX.into())),
+        "uint32" => Some((0, u32::MAX.into())),
+        "uint64" => Some((0, u64::MAX.into())),
+        _ => None,
+    }
+}
+
+fn integer(value: &Value) -> Option<i128> {
+    value
+        .as_i64()
+        .map(i128::from)
+        .or_else(|| value.as_u64().map(i128::from))
 }
 
 /// Integers exactly, everything else as far as a double goes.
 fn compare(left: &Value, right: &Value) -> Option<std::cmp::Ordering> {
-    let integer = |value: &Value| {
-        value
-            .as_i64()
-            .map(i128::from)
-            .or_else(|| value.as_u64().map(i128::from))
-    };
     match (integer(left), integer(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
         _ => left.as_f64()?.partial_cmp(&right.as_f64()?),

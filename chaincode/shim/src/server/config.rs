@@ -195,12 +195,18 @@ fn core_tls(get: &impl Fn(&str) -> Option<String>) -> Result<Option<TlsConfig>, 
     if truth(CORE_TLS_ENABLED, get(CORE_TLS_ENABLED).as_ref())? != Some(true) {
         return Ok(None);
     }
+    // A shell for the `peer` command has this one set and the others not.
+    let missing = |name| ConfigError::MissingForTls {
+        name,
+        setting: CORE_TLS_ENABLED,
+        instead: "CHAINCODE_TLS_DISABLED=true",
+    };
     let either = |[file, base64]: [&'static str; 2]| match (get(file), get(base64)) {
         (Some(path), _) => Ok((file, Pem::File(path.into()))),
         (None, Some(path)) => Ok((base64, Pem::Base64File(path.into()))),
-        (None, None) => Err(ConfigError::Missing { name: file }),
+        (None, None) => Err(missing(file)),
     };
-    let client_ca = get(CORE_CLIENT_CA).ok_or(ConfigError::Missing { name: CORE_CLIENT_CA })?;
+    let client_ca = get(CORE_CLIENT_CA).ok_or(missing(CORE_CLIENT_CA))?;
     let client_ca = (CORE_CLIENT_CA, Pem::File(PathBuf::from(client_ca)));
     Ok(Some(TlsConfig::named(
         either(CORE_CERT)?,
@@ -381,9 +387,15 @@ mod tests {
                     .is_none()
             );
             let error = with(&[on, pair[0], pair[1]]).unwrap_err().to_string();
-            assert_eq!(error, "CORE_PEER_TLS_ROOTCERT_FILE is not set");
+            assert!(
+                error.starts_with("CORE_PEER_TLS_ROOTCERT_FILE is not set, and "),
+                "{error}"
+            );
             let error = with(&[on, ca, pair[0]]).unwrap_err().to_string();
-            assert_eq!(error, "CORE_TLS_CLIENT_CERT_FILE is not set");
+            assert_eq!(
+                error,
+                "CORE_TLS_CLIENT_CERT_FILE is not set, and CORE_PEER_TLS_ENABLED=true asks for it; without TLS, say CHAINCODE_TLS_DISABLED=true"
+            );
         }
         let error = with(&[on, ca, (CORE_KEY[1], &key), (CORE_CERT[0], &cert)])
             .unwrap_err()

@@ -13,6 +13,16 @@ pub enum ConfigError {
         /// The variable.
         name: &'static str,
     },
+    /// A variable is not set that another one asks for.
+    #[error("{name} is not set, and {setting}=true asks for it; without TLS, say {instead}")]
+    MissingForTls {
+        /// The variable.
+        name: &'static str,
+        /// The one that asks for it.
+        setting: &'static str,
+        /// What would do without it.
+        instead: &'static str,
+    },
     /// A variable's value is not one of those allowed.
     #[error("{name} is {found:?}; {allowed} is allowed")]
     Invalid {

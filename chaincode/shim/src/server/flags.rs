@@ -10,6 +10,7 @@ use super::config::{
 };
 use super::error::{ConfigError, ServerError};
 use super::tls::{CERTIFICATE, CLIENT_CA, KEY};
+use crate::client::is_given as client_is_given;
 use crate::{Chaincode, ChaincodeClient, ClientConfig, ClientError, StartError};
 
 const PEER_ADDRESS: &str = "CORE_PEER_ADDRESS";
@@ -70,6 +71,9 @@ impl Flags {
             return Ok(server.serve().await?);
         }
         let lookup = |name: &str| self.given(name).or_else(|| env::var(name).ok());
+        if !client_is_given(lookup) {
+            return Err(StartError::NotConfigured);
+        }
         let config = ClientConfig::from_lookup([], lookup).map_err(ClientError::from)?;
         let client = ChaincodeClient::new(config, chaincode).map_err(ClientError::from)?;
         Ok(client.run().await?)

@@ -40,7 +40,7 @@ impl ChaincodeStub {
     }
 
     /// A page of [`get_state_by_range`](Self::get_state_by_range), from the bookmark of the page before or from the start with an empty one.
-    /// For queries alone: the peer refuses writes in the same transaction.
+    /// For queries alone: the peer refuses writes in the same transaction. A size of 0 is none to a peer, which then gives the whole range.
     ///
     /// # Errors
     /// As [`get_state_by_range`](Self::get_state_by_range), and [`Error::Malformed`].
@@ -56,7 +56,7 @@ impl ChaincodeStub {
             .await
     }
 
-    /// Composite keys of this object type whose first attributes are these, in the order of their attributes.
+    /// Composite keys of this object type whose first attributes are these, in the order of their attributes; all of the type with none (`&[""; 0]`).
     ///
     /// # Errors
     /// [`Error::CompositeKeyPart`], and as [`get_state`](Self::get_state).

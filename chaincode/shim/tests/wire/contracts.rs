@@ -352,7 +352,7 @@ async fn arguments_are_checked_against_their_schema() {
         ),
         (r#"{"price": "1"}"#, r#"(at price: type "integer" is allowed)"#),
         ("{}", r#"(an object with "price" is allowed)"#),
-        ("[1]", r#"(type "object" is allowed)"#),
+        ("[1]", r#"(an object with "price" is allowed)"#),
     ];
     for (step, reason) in cases {
         let (status, message) = text(&call(&mut peer, &["Double", step, ""]).await);
@@ -481,4 +481,26 @@ async fn metadata_of_ones_own_takes_the_place_of_the_generated() {
     let (_server, mut peer) = start(contracts().with_metadata(own.clone())).await;
     let response = call(&mut peer, &["org.hyperledger.fabric:GetMetadata"]).await;
     assert_eq!(serde_json::from_slice::<Value>(&response.payload).unwrap(), own);
+}
+
+#[test]
+#[should_panic(expected = "contract \"sums\": there are two functions named \"Add\"")]
+fn two_functions_of_a_name_do_not_start() {
+    let _ = Contract::new("sums")
+        .evaluate("Add", ["a", "b"], add)
+        .submit("Add", ["a", "b"], add);
+}
+
+#[test]
+#[should_panic(expected = "a function is named \"a:b\"")]
+fn a_function_that_nobody_could_call_does_not_start() {
+    let _ = Contract::new("sums").evaluate("a:b", ["a", "b"], add);
+}
+
+#[test]
+#[should_panic(expected = "there are two contracts named \"sums\"")]
+fn two_contracts_of_a_name_do_not_start() {
+    let _ = Contracts::new("t", "1")
+        .with(Contract::new("sums"))
+        .with(Contract::new("sums"));
 }

@@ -124,7 +124,7 @@ pub(crate) async fn arguments_are_checked_against_their_schema(bench: &Bench) {
             r#"(at price: type "integer" is allowed)"#,
         ),
         ("{}", r#"(an object with "price" is allowed)"#),
-        ("[]", r#"(type "object" is allowed)"#),
+        ("[]", r#"(an object with "price" is allowed)"#),
     ] {
         let refused = bench.refusal(call("sale:Double", &[lot, ""])).await;
         assert!(

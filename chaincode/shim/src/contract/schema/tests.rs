@@ -96,7 +96,7 @@ fn a_violation_says_where_and_what_is_allowed() {
             json!([]),
             "1 to any number of elements is allowed",
         ),
-        (json!({"enum": ["a"]}), json!("b"), r#"one of ["a"] is allowed"#),
+        (json!({"enum": ["a"]}), json!("b"), r#""a" is allowed"#),
         (
             json!({"exclusiveMaximum": 1}),
             json!(1.0),
@@ -166,5 +166,126 @@ proptest! {
     #[test]
     fn any_schema_and_any_value_give_an_answer(schema in values(), value in values()) {
         let _ = Checked::new(schema, Map::new()).check(&value);
+    }
+}
+
+mod forms {
+    //! Of several forms the error is about the one that was meant.
+
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::super::*;
+    use serde_json::json;
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "read by its schema")]
+    struct Rate {
+        bp: u32,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "read by its schema")]
+    enum Coupon {
+        Zero,
+        Fixed(Rate),
+        Floating { spread: u32 },
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(tag = "type", deny_unknown_fields)]
+    #[expect(dead_code, reason = "read by its schema")]
+    enum Tagged {
+        Zero,
+        Fixed { bp: u32 },
+        Floating { spread: u32, a: u8 },
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "read by its schema")]
+    struct Order {
+        price: u64,
+        coupon: Coupon,
+        tagged: Option<Tagged>,
+        inner: Option<Box<Order>>,
+    }
+
+    #[test]
+    fn are_told_apart() {
+        let mut generator = generator();
+        let schema = generator.subschema_for::<Order>().to_value();
+        let checked = Checked::new(schema, generator.take_definitions(true));
+        assert_eq!(checked.unknown_keyword(), None);
+        let order = |field: &str, value: Value| {
+            let mut order = json!({"price": 1, "coupon": "Zero"});
+            order[field] = value;
+            checked
+                .check(&order)
+                .map_err(|violation| violation.to_string())
+                .err()
+                .unwrap_or_default()
+        };
+        let any_coupon =
+            r#"at coupon: "Zero" or an object with "Fixed" or an object with "Floating" is allowed"#;
+        let objects = r#"at coupon: an object with "Fixed" or an object with "Floating" is allowed"#;
+        let any_tag = r#"at tagged.type: "Zero" or "Fixed" or "Floating" is allowed"#;
+        for (field, value, said) in [
+            ("coupon", json!("Zero"), ""),
+            ("coupon", json!({"Fixed": {"bp": 1}}), ""),
+            ("coupon", json!("zero"), any_coupon),
+            ("coupon", json!(1), any_coupon),
+            ("coupon", json!({"Fixd": {"bp": 1}}), objects),
+            (
+                "coupon",
+                json!({"Fixed": {"bp": "x"}}),
+                r#"at coupon.Fixed.bp: type "integer" is allowed"#,
+            ),
+            (
+                "coupon",
+                json!({"Floating": {}}),
+                r#"at coupon.Floating: an object with "spread" is allowed"#,
+            ),
+            ("tagged", json!(null), ""),
+            ("tagged", json!({"type": "Fixed", "bp": 5}), ""),
+            (
+                "tagged",
+                json!({"type": "Fixed", "bp": "x"}),
+                r#"at tagged.bp: type "integer" is allowed"#,
+            ),
+            (
+                "tagged",
+                json!({"type": "Fixed"}),
+                r#"at tagged: an object with "bp" is allowed"#,
+            ),
+            (
+                "tagged",
+                json!({"type": "Fixed", "bp": 1, "a": 2}),
+                "at tagged.a: no such field is allowed",
+            ),
+            ("tagged", json!({"type": "Fxed", "bp": 1}), any_tag),
+            (
+                "inner",
+                json!({"coupon": "Zero"}),
+                r#"at inner: an object with "price" is allowed"#,
+            ),
+            (
+                "inner",
+                json!({"price": 1, "coupon": "zero"}),
+                &any_coupon.replace("coupon:", "inner.coupon:"),
+            ),
+            ("price", json!(-1), "at price: a number of at least 0 is allowed"),
+            (
+                "price",
+                json!(1.0),
+                "at price: an integer from 0 to 18446744073709551615 is allowed",
+            ),
+            (
+                "coupon",
+                json!({"Fixed": {"bp": 99_999_999_999_u64}}),
+                "at coupon.Fixed.bp: an integer from 0 to 4294967295 is allowed",
+            ),
+        ] {
+            assert_eq!(order(field, value.clone()), said, "{field}: {value}");
+        }
     }
 }
