@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tracing::debug;
+use tracing::{debug, warn};
 
 pub use self::argument::{FromArgument, Json, Raw};
 pub use self::context::TransactionContext;
@@ -27,6 +27,9 @@ const SYSTEM: &str = "org.hyperledger.fabric";
 
 /// Its only function.
 const GET_METADATA: &str = "GetMetadata";
+
+/// Least status of a failure of the chaincode's own.
+const FAILED: i32 = 500;
 
 type Running<T> = Pin<Box<dyn Future<Output = Result<T, ContractError>> + Send>>;
 type Before = Box<dyn Fn(TransactionContext) -> Running<()> + Send + Sync>;
@@ -319,9 +322,23 @@ impl Contracts {
             Ok(Route::Contract(contract, called, function)) => {
                 debug!(contract = contract.name, function, "called");
                 let context = TransactionContext::new(stub.clone(), function);
-                contract
+                let response = contract
                     .call(called, context, args.get(1..).unwrap_or_default())
-                    .await
+                    .await;
+                if response.status >= FAILED {
+                    // The message may hold what nobody but the caller is to read, and so may the name of a function that is none.
+                    let function = match called {
+                        Called::Function(function) => function.name(),
+                        Called::Unknown(_) => "",
+                    };
+                    warn!(
+                        contract = contract.name,
+                        function,
+                        status = response.status,
+                        "function failed"
+                    );
+                }
+                response
             }
             Err(error) => refusal(error.status(), error.message()),
         }

@@ -254,6 +254,15 @@ impl ChaincodeRuntime {
         self.current.send_replace(None);
     }
 
+    /// Waits until a chaincode is registered.
+    pub(crate) async fn registered(&self) {
+        let mut streams = self.current.subscribe();
+        // The sender is in `self`: the wait does not end without it.
+        let _ = streams
+            .wait_for(|stream| stream.as_ref().is_some_and(|stream| stream.is_open()))
+            .await;
+    }
+
     /// Whether the running chaincode sends a KEEPALIVE before its stream ends.
     pub(crate) async fn echoed(&self) -> bool {
         let stream = self.current.borrow().clone();

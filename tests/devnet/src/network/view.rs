@@ -38,6 +38,12 @@ impl PeerView<'_> {
         self.peer.blocks()
     }
 
+    /// Waits until a chaincode has registered with this peer, by dialling it or by being dialled. False when no chaincode of that name is
+    /// defined.
+    pub async fn registered(&self, chaincode: &str) -> bool {
+        self.peer.registered(chaincode).await
+    }
+
     /// Waits for the next KEEPALIVE from the chaincode that runs for this peer; see [`crate::config::Limits::keepalive`]. False when none runs, or when its
     /// stream ends first.
     pub async fn keepalive_echoed(&self, chaincode: &str) -> bool {

@@ -269,6 +269,18 @@ impl Peer {
         Arc::clone(runtime)
     }
 
+    /// Waits until a chaincode of this name is registered; false when no such chaincode is defined.
+    pub(crate) async fn registered(&self, chaincode: &str) -> bool {
+        let definition = self.definitions().get(chaincode).cloned();
+        match definition {
+            Some(definition) => {
+                self.runtime(&definition).registered().await;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Whether a chaincode sends a KEEPALIVE before its stream ends.
     pub(crate) async fn echoed(&self, chaincode: &str) -> bool {
         match self.definitions().get(chaincode) {

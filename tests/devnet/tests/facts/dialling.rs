@@ -143,6 +143,8 @@ async fn in_development_mode_a_chaincode_that_dials_is_the_one_that_it_calls_its
     first.send(Type::Keepalive, Vec::new(), "").await;
     first.register("").await;
     first.register("basic:1.0").await;
+    let peer = network.peer(ORG).unwrap();
+    assert!(soon(peer.registered(CC)).await && !soon(peer.registered("another")).await);
     let (kinds, mut incoming) = first.first_messages().await;
     assert_eq!(kinds, [Type::Registered, Type::Ready]);
     let calling = tokio::spawn({
