@@ -13,9 +13,9 @@
 //!
 //! What it keeps from Fabric: versioned state and read-write sets with phantom detection, private data collections with their
 //! dissemination, chaincode, collection and key-level endorsement policies, X.509 identities with NodeOUs and checked signatures,
-//! validation codes, events, and the commit lock that a running simulation holds. What it leaves out: gossip, Raft, channel
-//! configuration transactions, the lifecycle's own transactions (definitions are committed by [`Network::define_chaincode`]), rich
-//! queries, block delivery services.
+//! validation codes, events, CouchDB's rich queries, and the commit lock that a running simulation holds. What it leaves out: gossip, Raft, channel
+//! configuration transactions, the lifecycle's own transactions (definitions are committed by [`Network::define_chaincode`]), block
+//! delivery services.
 
 mod causes;
 mod chaincode;
