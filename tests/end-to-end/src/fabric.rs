@@ -134,7 +134,7 @@ fn first_port() -> u16 {
 }
 
 impl FabricNetwork {
-    /// Names it; [`FabricNetwork::up`] makes it. `IPO_TEST_BASE_PORT` says where its ports begin, else [`first_port`].
+    /// Names it; [`FabricNetwork::up`] makes it. `IPO_TEST_BASE_PORT` says where its ports begin, else they are no other test program's that runs now.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
