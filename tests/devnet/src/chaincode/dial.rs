@@ -2,7 +2,7 @@
 //! once; whatever else goes wrong before the server speaks (a failed handshake, a server without TLS) is tried again until
 //! `dial_timeout`.
 
-use super::stream::Link;
+use super::stream::{Link, OUTGOING};
 use crate::{causes::with_causes, config::Connection};
 use fabric_protos::protos::chaincode_client::ChaincodeClient;
 use std::{error::Error as _, io, time::Duration};
@@ -22,8 +22,6 @@ const DEFAULT_DIAL_TIMEOUT: Duration = Duration::from_secs(3);
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// `comm.MaxRecvMsgSize`.
 const MAX_MESSAGE: usize = 100 << 20;
-/// Messages that wait for the stream to take them.
-const OUTGOING: usize = 64;
 
 /// Why a server was not reached.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -13,4 +13,4 @@ mod stream;
 pub(crate) use access::Access;
 pub(crate) use context::{Invoker, Settings, SharedSimulator, TransactionContext};
 pub(crate) use runtime::{ChaincodeRuntime, Listener, Package};
-pub(crate) use stream::{Link, registration};
+pub(crate) use stream::{Link, OUTGOING, registration};

@@ -59,6 +59,9 @@ pub(crate) struct ChaincodeStream {
     closed: CancellationToken,
 }
 
+/// Messages to a chaincode that wait for its stream to take them.
+pub(crate) const OUTGOING: usize = 64;
+
 /// An open stream to a chaincode, whoever has dialled.
 pub(crate) struct Link {
     pub(crate) outgoing: mpsc::Sender<ChaincodeMessage>,

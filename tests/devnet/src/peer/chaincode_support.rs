@@ -1,16 +1,13 @@
 //! The service with which chaincodes dial their peer (Fabric's `ChaincodeSupport`, `core/chaincode/handler.go`).
 
 use super::{Peer, lock};
-use crate::chaincode::{ChaincodeRuntime, Link, Listener, registration};
+use crate::chaincode::{ChaincodeRuntime, Link, Listener, OUTGOING, registration};
 use fabric_protos::protos::{ChaincodeMessage, chaincode_support_server};
 use futures_util::StreamExt;
 use std::{pin::Pin, sync::Arc};
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status, Streaming};
-
-/// Messages that wait for the stream to take them.
-const OUTGOING: usize = 64;
 
 /// Of one peer.
 pub(crate) struct ChaincodeSupportService {

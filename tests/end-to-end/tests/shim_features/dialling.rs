@@ -36,33 +36,40 @@ exec {} --peer.address "$(value peer_address "$2")" 2>>{}/log
     }
 }
 
+/// What is written by [`writes`].
+const GET: [&str; 2] = ["Run", r#"[{"Get":"k"}]"#];
+
+/// A transaction of the chaincode is committed.
+async fn writes(network: &OneOrganisation, name: &str) {
+    let put = ["Run", r#"["Whoami",{"Put":["k","v"]}]"#];
+    let said = network.call(As::Transaction, name, &put).await.unwrap();
+    assert!(said.contains(r#"["Org1MSP",null]"#), "{said}");
+}
+
+/// A query finds what was written.
+async fn reads(network: &OneOrganisation, name: &str) {
+    let said = network.call(As::Query, name, &GET).await.unwrap();
+    assert!(said.contains(r#"["v"]"#), "{said}");
+}
+
 pub(crate) async fn a_builder_starts_a_chaincode_that_dials_over_tls(place: Where) {
     let folder = tempfile::tempdir().unwrap();
     write_builder(folder.path());
     let network = OneOrganisation::with_builder(place, folder.path()).await;
     network.define_started("steps", folder.path()).await;
-    let put = r#"["Whoami",{"Put":["k","v"]}]"#;
-    let said = network
-        .call(As::Transaction, "steps", &["Run", put])
-        .await
-        .unwrap();
-    assert!(said.contains(r#"["Org1MSP",null]"#), "{said}");
-    let get = ["Run", r#"[{"Get":"k"}]"#];
-    let said = network.call(As::Query, "steps", &get).await.unwrap();
-    assert!(said.contains(r#"["v"]"#), "{said}");
+    writes(&network, "steps").await;
+    reads(&network, "steps").await;
     let log = fs::read_to_string(folder.path().join("log")).unwrap();
     assert!(log.contains("connected") && log.contains("tls=true"), "{log}");
     // Nobody else may be it, or anything.
     network.refuses_whom_it_has_not_started("steps:1.0").await;
-    let said = network.call(As::Query, "steps", &get).await.unwrap();
-    assert!(said.contains(r#"["v"]"#), "{said}");
+    reads(&network, "steps").await;
 }
 
 pub(crate) async fn a_peer_in_development_mode_takes_a_chaincode_that_dials(place: Where) {
     let network = OneOrganisation::in_development(place).await;
-    let get_k = ["Run", r#"[{"Get":"k"}]"#];
     // There is nothing to start, and nobody has dialled.
-    let early = network.call(As::Query, "developed", &get_k).await.unwrap_err();
+    let early = network.call(As::Query, "developed", &GET).await.unwrap_err();
     let expected = "could not launch chaincode developed:1.0: error building chaincode: error building image: \
                     failed to get chaincode package for external build: could not get legacy chaincode package 'developed:1.0'";
     assert!(early.contains(expected), "{early}");
@@ -83,14 +90,8 @@ pub(crate) async fn a_peer_in_development_mode_takes_a_chaincode_that_dials(plac
     let (_, operations) = program.said.split_once("operations=\"").unwrap();
     let (operations, _) = operations.split_once('"').unwrap();
 
-    let put = r#"["Whoami",{"Put":["k","v"]}]"#;
-    let said = network
-        .call(As::Transaction, "developed", &["Run", put])
-        .await
-        .unwrap();
-    assert!(said.contains(r#"["Org1MSP",null]"#), "{said}");
-    let said = network.call(As::Query, "developed", &get_k).await.unwrap();
-    assert!(said.contains(r#"["v"]"#), "{said}");
+    writes(&network, "developed").await;
+    reads(&network, "developed").await;
 
     // Health and metrics, and a peer that comes back.
     assert_eq!(get(operations, "/readyz").await.1, "ready\n");
@@ -107,8 +108,7 @@ pub(crate) async fn a_peer_in_development_mode_takes_a_chaincode_that_dials(plac
         // It dials every second.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let said = network.call(As::Query, "developed", &get_k).await.unwrap();
-    assert!(said.contains(r#"["v"]"#), "{said}");
+    reads(&network, "developed").await;
     assert_eq!(answered().await, before + 1);
     assert!(program.terminate().await);
 }
